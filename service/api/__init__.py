@@ -1,0 +1,1 @@
+"""The wire: one blueprint per dialect; nothing outside this package and ``app`` knows HTTP."""

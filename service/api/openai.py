@@ -1,0 +1,88 @@
+"""The OpenAI dialect: ``POST /v1/embeddings`` as the official clients use it, and ``GET /v1/models``."""
+
+from base64 import b64encode
+from typing import Any, ClassVar, Literal
+
+import msgspec
+from flask import Blueprint, Response, current_app
+
+from service.api.wire import embed, engine, read, reply
+from service.engine import Embeddings
+from service.errors import InvalidInput, UnknownModel
+
+routes = Blueprint("openai", __name__)
+
+
+class Texts(msgspec.Struct):
+    """A request for embeddings; members that are not named here are ignored, null ones count as absent."""
+
+    HINTS: ClassVar = {
+        "input": "; send a string or a list of strings (token ids are not supported: with LangChain "
+        "set check_embedding_ctx_length=False)",
+        "encoding_format": "; send float or base64",
+        "dimensions": "; send a positive integer, or leave it out for all",
+    }
+
+    input: str | list[str]
+    model: str | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: int | None = None
+
+    def texts(self) -> list[str]:
+        """Return the input as a list.
+
+        Raises:
+            InvalidInput: it is empty or longer than EMBED_MAX_INPUTS.
+        """
+        texts = [self.input] if isinstance(self.input, str) else self.input
+        most = current_app.config["MAX_INPUTS"]
+        if not texts:
+            raise InvalidInput("input is an empty list; send at least one text", "input")
+        if len(texts) > most:
+            raise InvalidInput(f"input has {len(texts)} texts; send at most {most} at a time", "input")
+        return texts
+
+
+@routes.post("/v1/embeddings")
+@routes.post("/embeddings")
+def create_embeddings() -> Response:
+    """Embed one text or a list of texts."""
+    body = read(Texts)
+    return reply(embeddings_list(embed(body.texts(), body.dimensions), body.model, body.encoding_format))
+
+
+@routes.get("/v1/models")
+def list_models() -> Response:
+    """List the model."""
+    return reply({"object": "list", "data": [_model(engine().model.name)]})
+
+
+@routes.get("/v1/models/<path:name>")
+def retrieve_model(name: str) -> Response:
+    """Describe the model by its name."""
+    served = engine().model.name
+    if name != served:
+        raise UnknownModel(f"there is no model {name}; this service has {served}", "model")
+    return reply(_model(served))
+
+
+def embeddings_list(embeddings: Embeddings, model: str | None, encoding: str | None) -> dict[str, Any]:
+    """Build the answer; base64 is of little-endian float32."""
+    vectors: Any = embeddings.vectors
+    if encoding == "base64":
+        vectors = [b64encode(vector.astype("<f4", copy=False)).decode() for vector in vectors]
+    return {
+        "object": "list",
+        "data": [{"object": "embedding", "embedding": vector, "index": i} for i, vector in enumerate(vectors)],
+        "model": model or engine().model.name,
+        "usage": {"prompt_tokens": embeddings.tokens, "total_tokens": embeddings.tokens},
+    }
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {
+        "id": name,
+        "object": "model",
+        "created": current_app.config["STARTED"],
+        "owned_by": "sentence-transformers",
+    }

@@ -1,0 +1,37 @@
+"""The composition root: settings, model, engine, routes. The only place that knows them all."""
+
+import atexit
+import time
+
+from flask import Flask
+
+from service import host, models
+from service.api import envelope, notes, openai, operations
+from service.api.chunked import Dechunk
+from service.engine import Engine, Model
+from service.settings import Settings
+
+
+def create_app(settings: Settings | None = None, model: Model | None = None) -> Flask:
+    """Build the service around a model, loading it first unless it is given; it then lives in this process alone.
+
+    Raises:
+        StartError: a setting or the model cannot be used.
+    """
+    settings = settings or Settings.from_env()
+    model = model or models.load(settings, host.worker_count())
+    batch_tokens = None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens
+    engine = Engine(model, batch_tokens, settings.request_timeout)
+    atexit.register(engine.close)
+
+    app = Flask("service", static_folder=None)
+    app.url_map.strict_slashes = False
+    app.config.update(
+        MAX_CONTENT_LENGTH=settings.max_body_bytes, MAX_INPUTS=settings.max_inputs, STARTED=int(time.time())
+    )
+    app.extensions["engine"] = engine
+    for dialect in (openai, notes, operations):
+        app.register_blueprint(dialect.routes)
+    envelope.register(app)
+    app.wsgi_app = Dechunk(app.wsgi_app, settings.max_body_bytes)  # type: ignore[method-assign]  # Flask's own idiom
+    return app

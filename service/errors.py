@@ -1,0 +1,64 @@
+"""What can go wrong, named once.
+
+    ServiceError
+    ├── StartError        the service cannot start; raised before the first request
+    │   ├── BadSetting        an EMBED_* variable is unknown or has a value that cannot be used
+    │   ├── ModelUnusable     the model is missing, unreadable or not a sentence-transformers model
+    │   └── WouldFork         this process is going to fork, and a loaded model does not survive that
+    └── RequestError      one request cannot be answered; the next one may
+        ├── InvalidInput      the request cannot be served as written
+        ├── UnknownModel      the request asks about a model that is not served here
+        ├── ClientGone        the client closed its connection before the answer
+        ├── DeadlinePassed    the request waited longer than EMBED_REQUEST_TIMEOUT
+        └── ModelFailed       the model raised; the request may have been fine
+
+Nothing here knows HTTP: each dialect maps the request errors to its own status and body.
+"""
+
+
+class ServiceError(Exception):
+    """The root: the message is written for the person who has to act on it."""
+
+
+class StartError(ServiceError):
+    """The service cannot start as it is set up."""
+
+
+class BadSetting(StartError):
+    """An ``EMBED_*`` variable is unknown or has a value that cannot be used."""
+
+
+class ModelUnusable(StartError):
+    """The model is missing, unreadable or not a sentence-transformers model."""
+
+
+class WouldFork(StartError):
+    """This process is going to fork, and a loaded model does not survive that."""
+
+
+class RequestError(ServiceError):
+    """One request cannot be answered."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class InvalidInput(RequestError):
+    """The request cannot be served as written; ``field`` names the member to mend."""
+
+
+class UnknownModel(RequestError):
+    """The request asks about a model that is not served here."""
+
+
+class ClientGone(RequestError):
+    """The client closed its connection before the answer was ready."""
+
+
+class DeadlinePassed(RequestError):
+    """The request waited longer than it was allowed to."""
+
+
+class ModelFailed(RequestError):
+    """The model raised on the batch that held this request."""

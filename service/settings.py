@@ -1,0 +1,73 @@
+"""The settings: ``EMBED_*`` environment variables, read once, typed; an unknown name is refused."""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+import msgspec
+from msgspec import Meta
+
+from service.errors import BadSetting
+
+PREFIX = "EMBED_"
+
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every setting with its default; README.md explains each, and a test holds the two together.
+
+    The last five are read by ``uwsgi.ini`` before Python starts and are here to be checked.
+    """
+
+    model: Annotated[str, Meta(min_length=1)] = "all-MiniLM-L6-v2"
+    device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    max_batch_tokens: Literal["auto"] | Count = "auto"
+    max_inputs: Count = 2048
+    max_body_bytes: Count = 32 * 2**20
+    request_timeout: Annotated[float, Meta(gt=0)] = 300.0
+
+    http: str = "127.0.0.1:5000"
+    socket: str = ""
+    workers: Count = 2
+    threads: Annotated[int, Meta(ge=2)] = 32
+    run_dir: str = "run"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read the ``EMBED_*`` variables of ``environ``; one that is set but empty counts as unset.
+
+        Raises:
+            BadSetting: a name is unknown or a value does not fit; the message names the variable.
+        """
+        given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
+        for name in given:
+            if name not in cls.variables():
+                raise BadSetting(f"{name} is not a setting{_suggestion(name, cls.variables())}")
+        try:
+            return msgspec.convert({_field(name): value for name, value in given.items()}, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise BadSetting(_explain(str(error), given)) from None
+
+    @classmethod
+    def variables(cls) -> dict[str, object]:
+        """Return the variables and their defaults, in the order above."""
+        return {PREFIX + field.name.upper(): field.default for field in msgspec.structs.fields(cls)}
+
+
+def _field(variable: str) -> str:
+    return variable.removeprefix(PREFIX).lower()
+
+
+def _suggestion(name: str, known: Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; the settings are {', '.join(known)}"
+
+
+def _explain(complaint: str, given: Mapping[str, str]) -> str:
+    """Turn msgspec's ``... - at `$.max_inputs``` into a sentence about the variable."""
+    problem, _, path = complaint.partition(" - at ")
+    name = PREFIX + re.sub(r"\W", "", path).upper()
+    return f"{name}={given[name]}: {problem[0].lower()}{problem[1:]}"

@@ -1,0 +1,46 @@
+"""Text to token ids, with the model's own settings, outside the GIL."""
+
+from collections.abc import Sequence
+
+
+class Tokenizer:
+    """A model's Rust tokenizer, cut at the model's length, without padding.
+
+    Args:
+        serialized: the tokenizer as JSON, what ``tokenizer.json`` holds; its padding and truncation are replaced.
+        max_length: the most tokens of a text, special tokens included; None for no limit.
+        prompt: put before every text, as sentence-transformers does with a model's default prompt.
+        special_tokens: whether to add the model's special tokens.
+    """
+
+    def __init__(
+        self,
+        serialized: str,
+        max_length: int | None = None,
+        prompt: str = "",
+        *,
+        special_tokens: bool = True,
+    ) -> None:
+        import tokenizers
+
+        self._tokenizer = tokenizers.Tokenizer.from_str(serialized)
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        if max_length is not None:
+            self._tokenizer.enable_truncation(max_length)
+        self._special_tokens = special_tokens
+        self._prompt = prompt
+        self.prompt_tokens = self._count_prompt_tokens()
+
+    def encode(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """Return the token ids of each text, prompt and special tokens included."""
+        # encode_batch releases the GIL, also for one text; encode does not. "fast" leaves character offsets out.
+        encodings = self._tokenizer.encode_batch_fast(
+            [self._prompt + text for text in texts], add_special_tokens=self._special_tokens
+        )
+        return [tuple(encoding.ids) for encoding in encodings]
+
+    def _count_prompt_tokens(self) -> int:
+        """Count the prompt's tokens without the special token that ends it: what pooling may have to leave out."""
+        mask = self._tokenizer.encode(self._prompt, add_special_tokens=self._special_tokens).special_tokens_mask
+        return len(mask) - sum(mask[-1:])

@@ -1,0 +1,15 @@
+import pytest
+
+from tests.conftest import vector_of
+
+
+@pytest.mark.parametrize("sent", ["abc", ["abc"]])
+def test_the_notes_answer_member_for_member_with_true_token_counts(client, sent):
+    answer = client.post("/embed", json={"input": sent, "model": "whatever they call it"})
+
+    assert answer.json == {
+        "object": "list",
+        "data": [{"object": "embedding", "embedding": vector_of("abc"), "index": 0}],
+        "model": "fake",
+        "usage": {"prompt_tokens": 3, "total_tokens": 3},
+    }

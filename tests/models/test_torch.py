@@ -1,0 +1,168 @@
+"""The real model: our tokenising, padding and batching against SentenceTransformer.encode."""
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.engine import Engine
+from service.errors import ModelUnusable
+from service.models import sources
+from service.models.sources import Source
+from service.models.torch import TorchModel, flat, padded
+
+pytestmark = pytest.mark.model
+
+WORDS = ["time", "year", "people", "way", "day", "thing", "world", "life", "hand", "part", "child", "eye", "place"]
+CHINESE = "今天天气真好我们去公园散步吧机器学习模型把文本变成向量语义检索需要嵌入"
+
+
+def collection(count, longest=600, seed=20):
+    """Texts of 1 to ``longest`` words or characters, every third Chinese."""
+    rng = random.Random(seed)
+    lengths = [1 + round((longest - 1) * (i / (count - 1)) ** 2) for i in range(count)]
+    texts = [
+        "".join(rng.choices(CHINESE, k=n)) if i % 3 == 0 else " ".join(rng.choices(WORDS, k=n))
+        for i, n in enumerate(lengths)
+    ]
+    rng.shuffle(texts)
+    return texts
+
+
+@pytest.fixture(scope="module")
+def model():
+    return TorchModel(sources.find("all-MiniLM-L6-v2"), "cpu", workers=1)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(sources.find("all-MiniLM-L6-v2").directory), device="cpu")
+
+
+@pytest.fixture
+def engine(model):
+    engine = Engine(model)
+    yield engine
+    engine.close()
+
+
+def test_vectors_are_those_of_sentence_transformers(engine, reference):
+    texts = collection(300)
+
+    cosines = np.sum(engine.embed(texts).vectors * reference.encode(texts), axis=1)
+
+    assert cosines.min() >= 1 - 1e-6
+
+
+def test_a_text_has_the_same_vector_alone_and_in_a_batch(engine):
+    texts = collection(40)
+
+    together = engine.embed(texts).vectors
+    alone = np.concatenate([engine.embed([text]).vectors for text in texts])
+
+    assert np.abs(together - alone).max() <= 1e-5
+
+
+def test_token_counts_are_those_of_sentence_transformers(model, reference):
+    texts = ["", " ", "Hello, wörld!", "A\u0000B\u200d", "今天 天气", "😀" * 300, "x" * 5000, *collection(30)]
+
+    expected = [[int(token) for token in reference.tokenize([text])["input_ids"][0]] for text in texts]
+
+    assert [list(tokens) for tokens in model.tokenize(texts)] == expected
+
+
+def saved(directory, *modules, **options):
+    from sentence_transformers import SentenceTransformer
+
+    SentenceTransformer(modules=modules, device="cpu", **options).save(str(directory))
+    return Source("variant", Path(directory))
+
+
+def pieces():
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    transformer = Transformer(str(sources.find("all-MiniLM-L6-v2").directory))
+    return transformer, Pooling
+
+
+def test_a_model_with_a_prompt_and_a_dense_layer_is_served_as_it_is(tmp_path):
+    from sentence_transformers.sentence_transformer.modules import Dense
+
+    transformer, pooling = pieces()
+    source = saved(
+        tmp_path,
+        transformer,
+        pooling(384, pooling_mode="mean", include_prompt=False),
+        Dense(384, 16),
+        prompts={"query": "query: "},
+        default_prompt_name="query",
+    )
+
+    assert TorchModel(source, "cpu", workers=1).dimension == 16  # loading it compares with encode
+
+
+def test_a_static_embedding_model_is_served_too(tmp_path):
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    transformer, _ = pieces()
+    tokenizer = transformer.tokenizer.backend_tokenizer
+    source = saved(tmp_path, StaticEmbedding(tokenizer, embedding_dim=8))
+
+    assert TorchModel(source, "cpu", workers=1).dimension == 8
+
+
+def test_vectors_that_cannot_be_reproduced_are_refused(monkeypatch):
+    from sentence_transformers import SentenceTransformer
+
+    monkeypatch.setattr(SentenceTransformer, "encode", lambda _, texts, **__: np.ones((len(texts), 384), np.float32))
+
+    with pytest.raises(ModelUnusable, match=r"differ from SentenceTransformer\.encode"):
+        TorchModel(sources.find("all-MiniLM-L6-v2"), "cpu", workers=1)
+
+
+@pytest.mark.parametrize(
+    "breakage",
+    [
+        lambda copy: (copy / "model.safetensors").write_bytes(b"garbage"),
+        lambda copy: (copy / "config.json").write_text("{"),
+        lambda copy: (copy / "modules.json").write_text(json.dumps([{"type": "no.such.Module", "path": "", "idx": 0}])),
+    ],
+    ids=["weights", "config", "modules"],
+)
+def test_a_damaged_model_is_refused_in_one_line(tmp_path, breakage):
+    copy = tmp_path / "damaged"
+    shutil.copytree(sources.find("all-MiniLM-L6-v2").directory, copy)
+    breakage(copy)
+
+    with pytest.raises(ModelUnusable, match="damaged cannot be loaded") as refusal:
+        TorchModel(sources.find(str(copy)), "cpu", workers=1)
+
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_cuda_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+    with pytest.raises(ModelUnusable, match="EMBED_DEVICE=cuda:1: torch .* finds no CUDA device"):
+        TorchModel(sources.find("all-MiniLM-L6-v2"), "cuda:1", workers=1)
+
+
+def test_padding_is_on_the_models_side():
+    left = padded([(1, 2, 3), (4,)], pad_id=9, side="left")
+
+    assert left["input_ids"].tolist() == [[1, 2, 3], [9, 9, 4]]
+    assert left["attention_mask"].tolist() == [[1, 1, 1], [0, 0, 1]]
+    assert padded([(1, 2), (4,)], pad_id=0, side="right")["input_ids"].tolist() == [[1, 2], [4, 0]]
+
+
+def test_flat_marks_where_each_text_begins():
+    assert {name: value.tolist() for name, value in flat([(1, 2), (), (3,)]).items()} == {
+        "input_ids": [1, 2, 3],
+        "offsets": [0, 2, 2],
+    }

@@ -1,0 +1,83 @@
+"""The same wsgi.py behind nginx, under gunicorn, and under a uWSGI that would fork a loaded model."""
+
+import shutil
+
+import pytest
+import requests
+
+from tests.server.processes import BIN, ROOT, Process, free_port
+
+pytestmark = [pytest.mark.server, pytest.mark.model]
+
+NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
+
+#: As little as uWSGI's own documentation asks for.
+CONFIGURATION = """
+daemon off; pid {directory}/nginx.pid; error_log stderr; events {{}}
+http {{
+    access_log off; client_body_temp_path {directory}/body; uwsgi_temp_path {directory}/uwsgi;
+    proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi; scgi_temp_path {directory}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ include /etc/nginx/uwsgi_params; uwsgi_pass unix:{socket}; }}
+    }}
+}}
+"""
+
+
+@pytest.fixture
+def launch(tmp_path):
+    launched = []
+
+    def launch(*command):
+        launched.append(Process(list(map(str, command)), tmp_path))
+        return launched[-1]
+
+    yield launch
+    for process in launched:
+        process.kill()
+
+
+def answers(url, **options):
+    try:
+        return requests.post(url + "/embed", timeout=60, **options).json()
+    except requests.ConnectionError:
+        return None
+
+
+def test_nginx_reaches_the_socket_and_chunked_bodies_arrive(start, launch, tmp_path):
+    start(workers=1, socket=tmp_path / "socket").wait_until_ready(1)
+    (tmp_path / "socket").chmod(0o666)  # nginx's workers are another user's when root runs the test
+    tmp_path.chmod(0o755)
+    for above in (tmp_path.parent, tmp_path.parent.parent):
+        above.chmod(0o755)
+    port = free_port()
+    configuration = tmp_path / "nginx.conf"
+    configuration.write_text(CONFIGURATION.format(directory=tmp_path, port=port, socket=tmp_path / "socket"))
+    nginx = launch(NGINX, "-c", configuration)
+    url = f"http://127.0.0.1:{port}"
+    nginx.wait_for(lambda: answers(url, json={"input": "a"}))
+
+    assert len(answers(url, json={"input": ["one", "two"]})["data"]) == 2
+    assert len(answers(url, data=iter([b'{"input": ["one", ', b'"two"]}']))["data"]) == 2
+
+
+@pytest.mark.parametrize("options", [["-w", "1"], ["-w", "2", "--threads", "4"]])
+def test_gunicorn_serves_the_same_app(launch, options):
+    port = free_port()
+    gunicorn = launch(BIN / "gunicorn", *options, "-b", f"127.0.0.1:{port}", "wsgi:app")
+    url = f"http://127.0.0.1:{port}"
+    gunicorn.wait_for(lambda: answers(url, json={"input": "a"}))
+
+    assert len(answers(url, json={"input": ["one", "two"]})["data"]) == 2
+    assert len(answers(url, data=iter([b'{"input": ["one", ', b'"two"]}']))["data"]) == 2
+
+
+@pytest.mark.parametrize("options", [["--master", "-p", "1"], ["-p", "2"]])
+def test_a_uwsgi_that_would_fork_the_loaded_model_refuses_with_the_fix(launch, options):
+    port = free_port()
+    socket = ["--http-socket", f"127.0.0.1:{port}"]
+    uwsgi = launch(BIN / "uwsgi", *options, *socket, "--need-app", "--pythonpath", ROOT, "--module", "wsgi:app")
+
+    assert uwsgi.exit_code() == 22
+    assert "add `lazy-apps = true` to the ini" in uwsgi.log

@@ -1,0 +1,126 @@
+"""Starting, stopping, reloading and failing, for real."""
+
+import os
+import shutil
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from service.models import sources
+
+pytestmark = [pytest.mark.server, pytest.mark.model]
+
+#: Keeps a worker busy for seconds.
+HEAVY = [f"{i} " * 200 for i in range(40)]
+
+
+@pytest.mark.parametrize("to_group", [False, True], ids=["master", "group"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_stop_finishes_the_requests_in_flight(start, number, to_group):
+    service = start(workers=1).wait_until_ready(1)
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(service.post, HEAVY) for _ in range(4)]
+        service.wait_for(lambda: sum(core["in_request"] for core in service.stats()["workers"][0]["cores"]) == 4)
+        (os.killpg if to_group else os.kill)(service.popen.pid, number)
+
+        assert [len(answer.result().json()["data"]) for answer in answers] == [len(HEAVY)] * 4
+    assert service.exit_code() == 0
+
+
+def test_a_stop_while_the_model_loads_takes_about_a_second(start):
+    service = start(workers=2)
+    service.wait_for(lambda: "spawned uWSGI worker 2" in service.log)
+    time.sleep(1)
+    stopped = time.monotonic()
+    service.popen.terminate()
+
+    service.exit_code(5)
+    assert time.monotonic() - stopped < 3
+
+
+def test_a_rolling_reload_replaces_every_worker_and_loses_nothing(start, reference):
+    service = start(workers=2).wait_until_ready()
+    expected = reference.encode(["a text"])[0]
+    before = service.workers()
+    wrong = []
+
+    def ask():
+        while service.workers() & before or len(service.workers()) < 2:
+            answer = service.post("a text")
+            if answer.status_code != 200 or np.dot(answer.json()["data"][0]["embedding"], expected) < 1 - 1e-6:
+                wrong.append(answer.text)
+
+    service.command("c")
+    with ThreadPoolExecutor(8) as pool:
+        for asking in [pool.submit(ask) for _ in range(8)]:
+            asking.result(120)
+
+    assert wrong == []
+    assert len(service.workers()) == 2
+
+
+@pytest.fixture
+def fragile(tmp_path):
+    """A copy of the model that a test may break, and the function that breaks it."""
+    copy = tmp_path / "fragile"
+    shutil.copytree(sources.find("all-MiniLM-L6-v2").directory, copy)
+    return copy
+
+
+def break_weights(model):
+    (model / "model.safetensors").rename(model / "good")
+    (model / "model.safetensors").write_bytes(b"garbage")
+
+
+def mend_weights(model):
+    (model / "good").replace(model / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"model": "/nowhere"}, "EMBED_MODEL=/nowhere: no such directory"),
+        ({"model": "/tmp"}, "EMBED_MODEL=/tmp: /tmp is not a model"),
+        ({"modle": "x"}, "EMBED_MODLE is not a setting; did you mean EMBED_MODEL?"),
+        ({"workers": "two"}, "EMBED_WORKERS=two: expected `int`"),
+        ({"device": "cuda:9"}, "EMBED_DEVICE=cuda:9: torch"),
+    ],
+)
+def test_what_cannot_start_ends_the_whole_instance_with_one_clear_line(start, settings, complaint):
+    service = start(**settings)
+
+    assert service.exit_code() not in (0, None)
+    assert complaint in service.log
+    assert "Traceback" not in service.log
+
+
+def test_damaged_weights_end_the_whole_instance(start, fragile):
+    break_weights(fragile)
+    service = start(model=fragile)
+
+    assert service.exit_code() == 22
+    assert "fragile cannot be loaded: SafetensorError" in service.log
+
+
+def test_a_worker_that_cannot_come_back_leaves_the_others_serving_and_heals(start, fragile):
+    service = start(model=fragile, workers=2).wait_until_ready()
+    break_weights(fragile)
+    os.kill(min(service.workers()), signal.SIGKILL)
+    service.wait_for(lambda: "cannot start:" in service.log)
+
+    assert service.post("a text").status_code == 200
+    mend_weights(fragile)
+    service.wait_until_ready(2)
+
+
+def test_the_service_starts_from_any_directory(start, tmp_path):
+    assert start(cwd=tmp_path, workers=1).wait_until_ready(1).post("a text").status_code == 200
+
+
+def test_an_empty_variable_counts_as_unset(start):
+    service = start(workers="", threads="", socket="").wait_until_ready(2)
+
+    assert service.post("a text").status_code == 200

@@ -1,0 +1,89 @@
+"""A running service, looked at from outside."""
+
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import openai
+import pytest
+import requests
+
+pytestmark = [pytest.mark.server, pytest.mark.model]
+
+
+def has_torch(pid):
+    return "libtorch" in Path(f"/proc/{pid}/maps").read_text()
+
+
+def parent(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_each_worker_loads_its_own_model_after_the_fork_and_the_master_none(service):
+    master, workers = service.stats()["pid"], service.workers()
+
+    assert len(workers) == 2
+    assert {parent(pid) for pid in workers} == {master}
+    assert all(has_torch(pid) for pid in workers)
+    assert not has_torch(master)
+
+
+def test_64_clients_at_once_get_their_own_right_vectors(service, reference):
+    texts = [f"text number {i} " + "and so on " * (i % 20) for i in range(256)]
+    shares = [texts[i::64] for i in range(64)]
+    with ThreadPoolExecutor(64) as pool:
+        answers = list(pool.map(lambda share: service.post(share).json(), shares))
+
+    for share, answer in zip(shares, answers, strict=True):
+        vectors = np.array([item["embedding"] for item in answer["data"]], np.float32)
+        assert np.sum(vectors * reference.encode(share), axis=1).min() >= 1 - 1e-6
+
+
+def test_the_official_client_round_trips(service, reference):
+    client = openai.OpenAI(base_url=service.url + "/v1", api_key="none", max_retries=0)
+    texts = ["Hello world", "你好,世界", ""]
+    expected = reference.encode(texts)
+
+    for encoding in ("float", openai.omit):  # omitted, the client asks for base64 and decodes it
+        answer = client.embeddings.create(model="any", input=texts, encoding_format=encoding, user="u")
+        assert np.abs(np.array([item.embedding for item in answer.data]) - expected).max() < 1e-5
+    short = client.embeddings.create(model="any", input="Hello world", dimensions=64).data[0].embedding
+    assert np.linalg.norm(short) == pytest.approx(1, abs=1e-5)
+    assert np.dot(short, expected[0, :64] / np.linalg.norm(expected[0, :64])) == pytest.approx(1, abs=1e-5)
+    assert [model.id for model in client.models.list()] == ["all-MiniLM-L6-v2"]
+
+
+def test_the_official_client_is_told_what_is_wrong(service):
+    client = openai.OpenAI(base_url=service.url + "/v1", api_key="none", max_retries=0)
+
+    with pytest.raises(openai.BadRequestError, match="input is an empty list") as refusal:
+        client.embeddings.create(model="any", input=[])
+
+    assert refusal.value.param == "input"
+
+
+def test_a_chunked_body_is_read(service):
+    pieces = iter([b'{"input": ', b'["one", ', b'"two"]}'])
+    answer = requests.post(service.url + "/embed", data=pieces, timeout=60)
+
+    assert len(answer.json()["data"]) == 2
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_over_the_limit_is_answered_and_not_reset(service, chunked):
+    body = b"x" * (40 * 2**20)
+    answer = requests.post(service.url + "/embed", data=iter([body]) if chunked else body, timeout=60)
+
+    assert answer.status_code == 413
+    assert "larger than 33554432 bytes" in answer.json()["error"]["message"]
+
+
+def test_a_client_that_hangs_up_is_no_error_in_the_log(service):
+    body = json.dumps({"input": ["a long text " * 100] * 500}).encode()
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.sendall(b"POST /embed HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    service.wait_for(lambda: "HTTP/1.1 499" in service.log)
+
+    assert "Traceback" not in service.log

@@ -1,0 +1,78 @@
+"""The folder listing is the architecture: who may import whom."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SERVICE = Path(__file__).parent.parent / "service"
+MODULES = sorted(path for path in SERVICE.rglob("*.py"))
+
+#: Imports point inwards: a module may import from its own ring or from one further in.
+RINGS = [
+    {"settings", "errors", "host"},
+    {"engine", "batching", "tokenizer", "models", "forking"},
+    {"app", "api", "preflight", ""},
+]
+
+
+def ring(module: str) -> int:
+    noun = module.removeprefix("service").lstrip(".").partition(".")[0]
+    return next(number for number, nouns in enumerate(RINGS) if noun in nouns)
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(SERVICE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports, those inside functions included; names of ``service`` as ``service.name``."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "service":
+            found |= {f"service.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_inwards(path):
+    outwards = {name for name in imports(path) if name.startswith("service") and ring(name) > ring(name_of(path))}
+
+    assert not outwards
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_the_wire_knows_flask(path):
+    if ring(name_of(path)) < 2:
+        assert not {name for name in imports(path) if name.partition(".")[0] in {"flask", "werkzeug"}}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_models_knows_torch(path):
+    if not name_of(path).startswith("service.models"):
+        assert not {name for name in imports(path) if name.partition(".")[0] in {"torch", "sentence_transformers"}}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_has_at_most_250_lines_and_a_function_40(path):
+    source = path.read_text()
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+
+    assert len(source.splitlines()) <= 250
+    assert [node.name for node in functions if node.end_lineno - node.lineno >= 40] == []
+
+
+def test_importing_the_service_loads_no_torch_and_starts_no_thread():
+    program = (
+        "import sys, threading, service;"
+        "print(sorted({'torch', 'transformers', 'tokenizers'} & set(sys.modules)), threading.active_count())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[] 1\n"

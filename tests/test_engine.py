@@ -1,0 +1,100 @@
+import threading
+
+import numpy as np
+import pytest
+
+from service.engine import Engine
+from service.errors import ClientGone, DeadlinePassed, InvalidInput, ModelFailed
+from tests.conftest import FakeModel, vector_of
+
+
+@pytest.fixture
+def engine(model):
+    engine = Engine(model)
+    yield engine
+    engine.close()
+
+
+def test_vectors_come_in_the_order_of_the_texts(engine):
+    texts = ["a long text " * 9, "b", "", "middling text", "b"]
+
+    embeddings = engine.embed(texts)
+
+    assert embeddings.vectors.dtype == np.float32
+    assert embeddings.vectors.tolist() == [vector_of(text) for text in texts]
+
+
+def test_tokens_are_counted_for_every_text_also_for_one_computed_only_once(engine):
+    assert engine.embed(["four", "four"]).tokens == 8
+
+
+def test_dimensions_cuts_and_renormalises(engine):
+    vector = engine.embed(["abc"], dimensions=2).vectors[0]
+
+    assert vector.shape == (2,)
+    assert np.linalg.norm(vector) == pytest.approx(1)
+    assert vector[1] / vector[0] == pytest.approx(ord("a") / 3)
+
+
+@pytest.mark.parametrize("dimensions", [None, 0, 4])
+def test_no_dimensions_zero_and_all_of_them_change_nothing(engine, dimensions):
+    assert engine.embed(["abc"], dimensions).vectors.tolist() == [vector_of("abc")]
+
+
+@pytest.mark.parametrize("dimensions", [-1, 5])
+def test_dimensions_out_of_range_are_refused_with_the_range(engine, dimensions):
+    with pytest.raises(InvalidInput, match="between 1 and 4"):
+        engine.embed(["abc"], dimensions)
+
+
+def test_a_model_that_fails_fails_the_request(engine):
+    with pytest.raises(ModelFailed):
+        engine.embed(["poison"])
+
+
+class StuckModel(FakeModel):
+    def __init__(self):
+        super().__init__()
+        self.released = threading.Event()
+
+    def embed(self, batch):
+        self.released.wait(10)
+        return super().embed(batch)
+
+
+@pytest.fixture
+def stuck():
+    model = StuckModel()
+    engine = Engine(model, timeout=0.3)
+    yield engine
+    model.released.set()
+    engine.close()
+
+
+def test_a_request_past_its_deadline_is_told_so(stuck):
+    with pytest.raises(DeadlinePassed, match=r"0\.3 seconds"):
+        stuck.embed(["a"])
+
+
+def test_a_request_whose_client_is_gone_is_given_up(stuck):
+    with pytest.raises(ClientGone):
+        stuck.embed(["a"], is_gone=lambda: True)
+
+
+def test_what_a_given_up_request_still_waits_for_is_never_computed(stuck):
+    with pytest.raises(DeadlinePassed):
+        stuck.embed(["the first batch"])
+    with pytest.raises(ClientGone):
+        stuck.embed(["never computed"], is_gone=lambda: True)
+    stuck.model.released.set()
+    stuck.embed(["another text"])
+
+    assert ["never computed"] not in stuck.model.batches
+    assert ["another text"] in stuck.model.batches
+
+
+def test_a_closed_engine_is_not_ready(model):
+    engine = Engine(model)
+    assert engine.is_ready()
+    engine.close()
+    assert not engine.is_ready()
