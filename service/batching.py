@@ -20,9 +20,10 @@ Tokens = tuple[int, ...]
 Vectors = npt.NDArray[np.float32]
 
 #: Texts share a batch if the longest has at most this many times the tokens of the shortest ...
-PADDING_RATIO = 1.5
+#: (128 mixed texts of MiniLM under torch, budget 1024: 1.1 and 1.25 gave 88 texts/s, 1.5 and 2.0 gave 82.)
+PADDING_RATIO = 1.25
 #: ... or at most this many tokens more: among short texts a few wasted columns cost less than a forward.
-PADDING_SLACK = 16
+PADDING_SLACK = 8
 
 
 class Job:
