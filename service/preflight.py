@@ -9,13 +9,13 @@ import sys
 
 def check() -> int:
     """Return 0 if the service can start, else 1 after printing why."""
+    from service import models
     from service.errors import StartError
-    from service.models import sources
     from service.settings import Settings
 
     try:
         settings = Settings.from_env()
-        source = sources.find(settings.model)
+        source = models.prepare(settings)
     except StartError as error:
         print(f"the service cannot start: {error}", file=sys.stderr, flush=True)
         return 1

@@ -24,6 +24,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     model: Annotated[str, Meta(min_length=1)] = "all-MiniLM-L6-v2"
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    backend: Literal["auto", "torch", "openvino"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    cache_dir: Annotated[str, Meta(min_length=1)] = "~/.cache/uwsgi-embeddings"
     max_batch_tokens: Literal["auto"] | Count = "auto"
     max_inputs: Count = 2048
     max_body_bytes: Count = 32 * 2**20

@@ -28,19 +28,24 @@ class Tokenizer:
         self._tokenizer.no_truncation()
         if max_length is not None:
             self._tokenizer.enable_truncation(max_length)
-        self._special_tokens = special_tokens
-        self._prompt = prompt
+        self.max_length = max_length
+        self.prompt = prompt
+        self.special_tokens = special_tokens
         self.prompt_tokens = self._count_prompt_tokens()
 
     def encode(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """Return the token ids of each text, prompt and special tokens included."""
         # encode_batch releases the GIL, also for one text; encode does not. "fast" leaves character offsets out.
         encodings = self._tokenizer.encode_batch_fast(
-            [self._prompt + text for text in texts], add_special_tokens=self._special_tokens
+            [self.prompt + text for text in texts], add_special_tokens=self.special_tokens
         )
         return [tuple(encoding.ids) for encoding in encodings]
 
+    def serialized(self) -> str:
+        """Return the tokenizer as JSON, from which another one can be made."""
+        return self._tokenizer.to_str()
+
     def _count_prompt_tokens(self) -> int:
         """Count the prompt's tokens without the special token that ends it: what pooling may have to leave out."""
-        mask = self._tokenizer.encode(self._prompt, add_special_tokens=self._special_tokens).special_tokens_mask
+        mask = self._tokenizer.encode(self.prompt, add_special_tokens=self.special_tokens).special_tokens_mask
         return len(mask) - sum(mask[-1:])

@@ -57,13 +57,19 @@ def client(app):
     return app.test_client()
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """Where this run's compiled models are; the first test that needs one pays for it."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def start(tmp_path):
+def start(tmp_path, cache):
     """Start a service of the test's own: ``start(workers=1)``."""
     started = []
 
     def start(**settings):
-        started.append(Service(tmp_path, **settings))
+        started.append(Service(tmp_path, **{"cache_dir": cache} | settings))
         return started[-1]
 
     yield start
@@ -72,9 +78,9 @@ def start(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory):
+def service(tmp_path_factory, cache):
     """A service with two workers that many tests share; none may stop it."""
-    service = Service(tmp_path_factory.mktemp("service"), workers=2)
+    service = Service(tmp_path_factory.mktemp("service"), cache_dir=cache, workers=2)
     yield service.wait_until_ready()
     service.kill()
 

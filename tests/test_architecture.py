@@ -12,9 +12,9 @@ MODULES = sorted(path for path in SERVICE.rglob("*.py"))
 
 #: Imports point inwards: a module may import from its own ring or from one further in.
 RINGS = [
-    {"settings", "errors", "host"},
+    {"settings", "errors", "host", "cpu"},
     {"engine", "batching", "tokenizer", "models", "forking"},
-    {"app", "api", "preflight", ""},
+    {"app", "api", "preflight", "__main__", ""},
 ]
 
 
@@ -54,9 +54,10 @@ def test_only_the_wire_knows_flask(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_models_knows_torch(path):
+def test_only_models_knows_torch_and_openvino(path):
     if not name_of(path).startswith("service.models"):
-        assert not {name for name in imports(path) if name.partition(".")[0] in {"torch", "sentence_transformers"}}
+        backends = {"torch", "sentence_transformers", "openvino"}
+        assert not {name for name in imports(path) if name.partition(".")[0] in backends}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -70,8 +71,8 @@ def test_a_module_has_at_most_250_lines_and_a_function_40(path):
 
 def test_importing_the_service_loads_no_torch_and_starts_no_thread():
     program = (
-        "import sys, threading, service;"
-        "print(sorted({'torch', 'transformers', 'tokenizers'} & set(sys.modules)), threading.active_count())"
+        "import sys, threading, service; heavy = {'torch', 'transformers', 'tokenizers', 'openvino'};"
+        "print(sorted(heavy & set(sys.modules)), threading.active_count())"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 

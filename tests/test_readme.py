@@ -56,7 +56,7 @@ def test_the_readmes_curl_prints_what_the_readme_shows(service):
     answer = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
     vectors = [np.array(each["data"][0].pop("embedding")) for each in (answer, shown)]
-    assert np.abs(vectors[0] - vectors[1]).max() < 1e-4
+    assert np.abs(vectors[0] - vectors[1]).max() < 0.02
     assert answer == shown
 
 

@@ -1,21 +1,81 @@
-"""Token ids to vectors: the only place that knows torch, and it imports it only inside functions."""
+"""Token ids to vectors: the only place that knows torch and OpenVINO, which it imports only inside functions."""
 
+import logging
+from pathlib import Path
+
+from service import cpu
 from service.engine import Model
-from service.models import sources
+from service.errors import BadSetting, ModelUnusable
+from service.models import export, openvino, sources
+from service.models.artifact import Artifact
+from service.models.sources import Source
 from service.models.torch import TorchModel
 from service.settings import Settings
 
-__all__ = ["load"]
+__all__ = ["load", "prepare"]
+
+log = logging.getLogger(__name__)
+
+
+def prepare(settings: Settings) -> Source:
+    """Do what takes long and is needed once: find or download the model, and compile it if OpenVINO is to run it.
+
+    Raises:
+        StartError: a setting or the model cannot be used.
+    """
+    source = sources.find(settings.model)
+    if _backend(settings) == "openvino":
+        export.obtain(_artifact(source, settings))
+    return source
 
 
 def load(settings: Settings, workers: int) -> Model:
-    """Load the model that ``settings`` name, verify it and warm it up; takes seconds.
+    """Load the model that ``settings`` name, verified and warm.
 
     Args:
-        settings: name the model and the device.
-        workers: how many processes share this machine's cores.
+        settings: name the model, the device, the backend and the dtype.
+        workers: how many processes share the cores.
 
     Raises:
-        ModelUnusable: the model is missing, unreadable or not one that this service can run.
+        StartError: a setting or the model cannot be used.
     """
-    return TorchModel(sources.find(settings.model), settings.device, workers)
+    source = sources.find(settings.model)
+    threads = max(1, cpu.cores() // workers)
+    if _backend(settings) == "openvino":
+        artifact = _artifact(source, settings)
+        manifest = export.obtain(artifact)
+        try:
+            return openvino.load(artifact, manifest, settings.dtype, threads)
+        except ModelUnusable as error:
+            if settings.backend == "openvino":
+                raise
+            log.warning("%s; serving it with torch, which is slower", error)
+    dtype = "float32" if settings.dtype == "auto" else settings.dtype
+    return TorchModel(source, settings.device, dtype, threads)
+
+
+def _artifact(source: Source, settings: Settings) -> Artifact:
+    return Artifact(source, Path(settings.cache_dir).expanduser())
+
+
+def _backend(settings: Settings) -> str:
+    """Choose: torch on a GPU, OpenVINO on a CPU; refuse what does not go together."""
+    gpu = settings.device.startswith("cuda") or (settings.device == "auto" and _has_gpu())
+    if settings.backend == "openvino" and settings.device.startswith("cuda"):
+        raise BadSetting(f"EMBED_BACKEND=openvino runs on the CPU; with EMBED_DEVICE={settings.device} use torch")
+    if settings.dtype == "float16" and not gpu:
+        raise BadSetting("EMBED_DTYPE=float16 needs a GPU; on a CPU use auto, bfloat16 or float32")
+    if settings.backend == "auto":
+        return "torch" if gpu else "openvino"
+    if settings.backend == "openvino" and settings.dtype == "bfloat16" and not cpu.has_bfloat16():
+        raise BadSetting("EMBED_DTYPE=bfloat16: this CPU has neither AMX nor AVX512-BF16; use auto or float32")
+    return settings.backend
+
+
+def _has_gpu() -> bool:
+    """Ask the kernel first: importing torch only to hear that there is no GPU takes seconds and 300 MB."""
+    if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():
+        return False
+    import torch
+
+    return torch.cuda.is_available()

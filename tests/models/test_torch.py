@@ -1,9 +1,7 @@
 """The real model: our tokenising, padding and batching against SentenceTransformer.encode."""
 
 import json
-import random
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,37 +9,15 @@ import pytest
 from service.engine import Engine
 from service.errors import ModelUnusable
 from service.models import sources
-from service.models.sources import Source
-from service.models.torch import TorchModel, flat, padded
+from service.models.torch import TorchModel
+from tests.models.variants import collection, pieces, saved
 
 pytestmark = pytest.mark.model
-
-WORDS = ["time", "year", "people", "way", "day", "thing", "world", "life", "hand", "part", "child", "eye", "place"]
-CHINESE = "今天天气真好我们去公园散步吧机器学习模型把文本变成向量语义检索需要嵌入"
-
-
-def collection(count, longest=600, seed=20):
-    """Texts of 1 to ``longest`` words or characters, every third Chinese."""
-    rng = random.Random(seed)
-    lengths = [1 + round((longest - 1) * (i / (count - 1)) ** 2) for i in range(count)]
-    texts = [
-        "".join(rng.choices(CHINESE, k=n)) if i % 3 == 0 else " ".join(rng.choices(WORDS, k=n))
-        for i, n in enumerate(lengths)
-    ]
-    rng.shuffle(texts)
-    return texts
 
 
 @pytest.fixture(scope="module")
 def model():
-    return TorchModel(sources.find("all-MiniLM-L6-v2"), "cpu", workers=1)
-
-
-@pytest.fixture(scope="module")
-def reference():
-    from sentence_transformers import SentenceTransformer
-
-    return SentenceTransformer(str(sources.find("all-MiniLM-L6-v2").directory), device="cpu")
+    return TorchModel(sources.find("all-MiniLM-L6-v2"), "cpu", "float32", threads=2)
 
 
 @pytest.fixture
@@ -76,21 +52,6 @@ def test_token_counts_are_those_of_sentence_transformers(model, reference):
     assert [list(tokens) for tokens in model.tokenize(texts)] == expected
 
 
-def saved(directory, *modules, **options):
-    from sentence_transformers import SentenceTransformer
-
-    SentenceTransformer(modules=modules, device="cpu", **options).save(str(directory))
-    return Source("variant", Path(directory))
-
-
-def pieces():
-    from sentence_transformers.base.modules import Transformer
-    from sentence_transformers.sentence_transformer.modules import Pooling
-
-    transformer = Transformer(str(sources.find("all-MiniLM-L6-v2").directory))
-    return transformer, Pooling
-
-
 def test_a_model_with_a_prompt_and_a_dense_layer_is_served_as_it_is(tmp_path):
     from sentence_transformers.sentence_transformer.modules import Dense
 
@@ -104,7 +65,7 @@ def test_a_model_with_a_prompt_and_a_dense_layer_is_served_as_it_is(tmp_path):
         default_prompt_name="query",
     )
 
-    assert TorchModel(source, "cpu", workers=1).dimension == 16  # loading it compares with encode
+    assert TorchModel(source, "cpu", "float32", threads=2).dimension == 16  # loading it compares with encode
 
 
 def test_a_static_embedding_model_is_served_too(tmp_path):
@@ -114,7 +75,7 @@ def test_a_static_embedding_model_is_served_too(tmp_path):
     tokenizer = transformer.tokenizer.backend_tokenizer
     source = saved(tmp_path, StaticEmbedding(tokenizer, embedding_dim=8))
 
-    assert TorchModel(source, "cpu", workers=1).dimension == 8
+    assert TorchModel(source, "cpu", "float32", threads=2).dimension == 8
 
 
 def test_vectors_that_cannot_be_reproduced_are_refused(monkeypatch):
@@ -123,7 +84,7 @@ def test_vectors_that_cannot_be_reproduced_are_refused(monkeypatch):
     monkeypatch.setattr(SentenceTransformer, "encode", lambda _, texts, **__: np.ones((len(texts), 384), np.float32))
 
     with pytest.raises(ModelUnusable, match=r"differ from SentenceTransformer\.encode"):
-        TorchModel(sources.find("all-MiniLM-L6-v2"), "cpu", workers=1)
+        TorchModel(sources.find("all-MiniLM-L6-v2"), "cpu", "float32", threads=2)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +102,7 @@ def test_a_damaged_model_is_refused_in_one_line(tmp_path, breakage):
     breakage(copy)
 
     with pytest.raises(ModelUnusable, match="damaged cannot be loaded") as refusal:
-        TorchModel(sources.find(str(copy)), "cpu", workers=1)
+        TorchModel(sources.find(str(copy)), "cpu", "float32", threads=2)
 
     assert "\n" not in str(refusal.value)
 
@@ -150,19 +111,4 @@ def test_a_cuda_device_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
 
     with pytest.raises(ModelUnusable, match="EMBED_DEVICE=cuda:1: torch .* finds no CUDA device"):
-        TorchModel(sources.find("all-MiniLM-L6-v2"), "cuda:1", workers=1)
-
-
-def test_padding_is_on_the_models_side():
-    left = padded([(1, 2, 3), (4,)], pad_id=9, side="left")
-
-    assert left["input_ids"].tolist() == [[1, 2, 3], [9, 9, 4]]
-    assert left["attention_mask"].tolist() == [[1, 1, 1], [0, 0, 1]]
-    assert padded([(1, 2), (4,)], pad_id=0, side="right")["input_ids"].tolist() == [[1, 2], [4, 0]]
-
-
-def test_flat_marks_where_each_text_begins():
-    assert {name: value.tolist() for name, value in flat([(1, 2), (), (3,)]).items()} == {
-        "input_ids": [1, 2, 3],
-        "offsets": [0, 2, 2],
-    }
+        TorchModel(sources.find("all-MiniLM-L6-v2"), "cuda:1", "float32", threads=2)

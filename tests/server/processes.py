@@ -65,13 +65,13 @@ class Process:
 class Service(Process):
     """``uwsgi --ini uwsgi.ini`` as it is, on a port of its own."""
 
-    def __init__(self, directory, cwd=ROOT, **settings):
+    def __init__(self, directory, cwd=ROOT, options=(), **settings):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.run_dir = directory / "run"
         env = {"EMBED_HTTP": f"127.0.0.1:{self.port}", "EMBED_RUN_DIR": str(self.run_dir)}
         env |= {f"EMBED_{name.upper()}": str(value) for name, value in settings.items()}
-        super().__init__([BIN / "uwsgi", "--ini", ROOT / "uwsgi.ini"], directory, env, cwd)
+        super().__init__([BIN / "uwsgi", "--ini", ROOT / "uwsgi.ini", *options], directory, env, cwd)
 
     def stats(self):
         """What uWSGI tells about itself; None before it does."""

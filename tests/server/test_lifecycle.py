@@ -50,7 +50,7 @@ def test_a_rolling_reload_replaces_every_worker_and_loses_nothing(start, referen
     def ask():
         while service.workers() & before or len(service.workers()) < 2:
             answer = service.post("a text")
-            if answer.status_code != 200 or np.dot(answer.json()["data"][0]["embedding"], expected) < 1 - 1e-6:
+            if answer.status_code != 200 or np.dot(answer.json()["data"][0]["embedding"], expected) < 0.9998:
                 wrong.append(answer.text)
 
     service.command("c")
@@ -101,8 +101,10 @@ def test_damaged_weights_end_the_whole_instance(start, fragile):
     break_weights(fragile)
     service = start(model=fragile)
 
-    assert service.exit_code() == 22
+    assert service.exit_code() not in (0, None)
+    assert "the service cannot start: " in service.log
     assert "fragile cannot be loaded: SafetensorError" in service.log
+    assert "Traceback" not in service.log
 
 
 def test_a_worker_that_cannot_come_back_leaves_the_others_serving_and_heals(start, fragile):

@@ -12,9 +12,12 @@ import requests
 
 pytestmark = [pytest.mark.server, pytest.mark.model]
 
+#: The least cosine to sentence-transformers in float32: what bfloat16, the default where the CPU has it, must reach.
+ACCURACY = 0.9998
 
-def has_torch(pid):
-    return "libtorch" in Path(f"/proc/{pid}/maps").read_text()
+
+def maps(*pids):
+    return "".join(Path(f"/proc/{pid}/maps").read_text() for pid in pids)
 
 
 def parent(pid):
@@ -26,8 +29,19 @@ def test_each_worker_loads_its_own_model_after_the_fork_and_the_master_none(serv
 
     assert len(workers) == 2
     assert {parent(pid) for pid in workers} == {master}
-    assert all(has_torch(pid) for pid in workers)
-    assert not has_torch(master)
+    assert all("libopenvino" in maps(pid) for pid in workers)
+    assert "libopenvino" not in maps(master)
+
+
+def test_a_worker_on_a_cpu_has_loaded_neither_torch_nor_transformers_nor_telemetry(start):
+    service = start(options=["--module", "tests.server.spy:app"], workers=1).wait_until_ready(1)
+    assert service.post(["a text"] * 3).status_code == 200
+    modules = requests.get(service.url + "/modules", timeout=60).json()
+    loaded = {name.partition(".")[0] for name, there in modules.items() if there}
+
+    assert {"openvino", "tokenizers", "flask"} <= loaded
+    assert not {"torch", "transformers", "sentence_transformers", "openvino_telemetry"} & loaded
+    assert "libtorch" not in maps(*service.workers())
 
 
 def test_64_clients_at_once_get_their_own_right_vectors(service, reference):
@@ -38,7 +52,7 @@ def test_64_clients_at_once_get_their_own_right_vectors(service, reference):
 
     for share, answer in zip(shares, answers, strict=True):
         vectors = np.array([item["embedding"] for item in answer["data"]], np.float32)
-        assert np.sum(vectors * reference.encode(share), axis=1).min() >= 1 - 1e-6
+        assert np.sum(vectors * reference.encode(share), axis=1).min() >= ACCURACY
 
 
 def test_the_official_client_round_trips(service, reference):
@@ -48,10 +62,10 @@ def test_the_official_client_round_trips(service, reference):
 
     for encoding in ("float", openai.omit):  # omitted, the client asks for base64 and decodes it
         answer = client.embeddings.create(model="any", input=texts, encoding_format=encoding, user="u")
-        assert np.abs(np.array([item.embedding for item in answer.data]) - expected).max() < 1e-5
+        assert np.abs(np.array([item.embedding for item in answer.data]) - expected).max() < 0.01
     short = client.embeddings.create(model="any", input="Hello world", dimensions=64).data[0].embedding
     assert np.linalg.norm(short) == pytest.approx(1, abs=1e-5)
-    assert np.dot(short, expected[0, :64] / np.linalg.norm(expected[0, :64])) == pytest.approx(1, abs=1e-5)
+    assert np.dot(short, expected[0, :64] / np.linalg.norm(expected[0, :64])) == pytest.approx(1, abs=1 - ACCURACY)
     assert [model.id for model in client.models.list()] == ["all-MiniLM-L6-v2"]
 
 

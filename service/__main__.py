@@ -1,0 +1,57 @@
+"""The command line: ``python -m service export`` compiles a model ahead of time."""
+
+import argparse
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+from service.errors import StartError
+from service.models import export, sources
+from service.models.artifact import Artifact
+from service.settings import Settings
+
+log = logging.getLogger("service")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; return 0, or 1 after one line on standard error that says what to change."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        return _export(_parser().parse_args(arguments))
+    except StartError as error:
+        log.error("%s", error)  # noqa: TRY400  # one line for an operator
+        return 1
+
+
+def _export(options: argparse.Namespace) -> int:
+    warnings.simplefilter("ignore")  # three libraries' deprecations
+    settings = Settings.from_env()
+    source = sources.find(options.model or settings.model)
+    if options.name:
+        source = source._replace(name=options.name)
+    artifact = Artifact(source, Path(options.cache_dir or settings.cache_dir).expanduser())
+    manifest = export.export(artifact)
+    if manifest.problem:
+        log.warning("%s cannot be run by OpenVINO, torch will serve it: %s", source.name, manifest.problem)
+    print(artifact.directory)  # noqa: T201  # the command's result
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m service", description="Text embeddings over HTTP.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser(
+        "export",
+        help="compile a model for the CPU ahead of time",
+        description="Compile a model for the CPU, compare it with the reference, and print where it is. The service "
+        "does this at its first start; do it ahead for an image or a disk that will be read-only.",
+    )
+    command.add_argument("--model", help="a directory, a Hub name or all-MiniLM-L6-v2 (default: EMBED_MODEL)")
+    command.add_argument("--name", help="what the model is called (default: its name or directory)")
+    command.add_argument("--cache-dir", help="where compiled models are kept (default: EMBED_CACHE_DIR)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

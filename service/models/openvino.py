@@ -1,0 +1,118 @@
+"""The CPU backend: a compiled artifact run by OpenVINO, in a worker that imports neither torch nor transformers."""
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from service import cpu
+from service.batching import Tokens, Vectors
+from service.errors import ModelUnusable
+from service.models import probes
+from service.models.artifact import Artifact, Manifest
+from service.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
+
+#: How OpenVINO calls the dtypes, and the least cosine to the reference with which each is served.
+PRECISION = {"float32": "f32", "bfloat16": "bf16"}
+LEAST_COSINE = {"float32": 1 - 1e-6, "bfloat16": 0.9998}
+
+
+class OpenVinoModel:
+    """A compiled sentence-transformers pipeline: pooling, dense layers and normalisation are inside its graph.
+
+    Args:
+        directory: the artifact.
+        manifest: what it is.
+        dtype: ``float32`` or ``bfloat16``.
+        threads: how many cores one batch is spread over.
+    """
+
+    def __init__(self, directory: Path, manifest: Manifest, dtype: str, threads: int) -> None:
+        self.name = manifest.name
+        self.dimension = manifest.dimension
+        self.batch_tokens = 1024
+        self._layout = manifest.layout
+        self._tokenizer = Tokenizer(
+            (directory / "tokenizer.json").read_text(),
+            manifest.max_length,
+            manifest.prompt,
+            special_tokens=manifest.special_tokens,
+        )
+        self._request = _compiled(directory / "model.xml", dtype, threads).create_infer_request()
+        # The first batch allocates. It must also run alone: two threads that meet in the binding's first use of a
+        # tensor wait for each other for ever, one for the GIL, the other for a C++ static's guard (OpenVINO 2026.4).
+        self.embed(self.tokenize(["", "a b"]))
+
+    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+        """Return the token ids of each text, cut at the model's length."""
+        return self._tokenizer.encode(texts)
+
+    def embed(self, batch: Sequence[Tokens]) -> Vectors:
+        """Return float32 of shape (len(batch), dimension)."""
+        tensors = [runtime().Tensor(array, shared_memory=True) for array in self._layout.arrays(batch)]
+        for index, tensor in enumerate(tensors):
+            self._request.set_input_tensor(index, tensor)
+        self._request.infer()
+        vectors: Vectors = self._request.get_output_tensor(0).data.copy()
+        return vectors
+
+
+def load(artifact: Artifact, manifest: Manifest, dtype: str, threads: int) -> OpenVinoModel:
+    """Load the model and check its accuracy on this CPU.
+
+    Args:
+        artifact: where it is.
+        manifest: what it is.
+        dtype: ``float32``, ``bfloat16``, or ``auto``, which takes bfloat16 where the CPU has it and the model bears it.
+        threads: how many cores one batch is spread over.
+
+    Raises:
+        ModelUnusable: the model could not be compiled, or its vectors are too far from the reference's.
+    """
+    started = time.monotonic()
+    if manifest.problem:
+        raise ModelUnusable(f"{manifest.name} cannot be run by OpenVINO: {manifest.problem}")
+    chosen = ("bfloat16" if cpu.has_bfloat16() else "float32") if dtype == "auto" else dtype
+    model = OpenVinoModel(artifact.directory, manifest, chosen, threads)
+    cosine = manifest.cosines.get(chosen) if manifest.cpu == cpu.name() else None
+    if cosine is None:
+        known = artifact.probes()
+        cosine = probes.least_cosine(model.embed, known.tokens, known.expected())
+    if not cosine >= LEAST_COSINE[chosen]:
+        complaint = f"{manifest.name}: OpenVINO in {chosen} comes only to cosine {cosine:.6f} of the reference"
+        if chosen != "bfloat16" or dtype != "auto":
+            raise ModelUnusable(complaint)
+        log.warning("%s; serving it in float32, which is slower", complaint)
+        return load(artifact, manifest, "float32", threads)
+    log.info(
+        "%s: %d dimensions, at most %s tokens a text, OpenVINO %s with %d threads, "
+        "cosine to float32 sentence-transformers >= %.6f, ready in %.2f s",
+        *(model.name, model.dimension, manifest.max_length, chosen, threads, cosine, time.monotonic() - started),
+    )
+    return model
+
+
+def runtime() -> Any:
+    """Import OpenVINO without ``openvino_telemetry``, which it does without when that cannot be imported."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None makes its import fail
+    import openvino  # type: ignore[import-untyped]
+
+    return openvino
+
+
+def _compiled(graph: Path, dtype: str, threads: int) -> Any:
+    return runtime().compile_model(
+        graph,
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": PRECISION[dtype],
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            # Pinned, every worker takes the same first core: 771 requests a second instead of 1377 on two cores.
+            "ENABLE_CPU_PINNING": False,
+        },
+    )

@@ -1,0 +1,53 @@
+"""Texts on which a model must give the reference's vectors before it is trusted, and how near it comes."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from service.batching import Tokens, Vectors
+
+#: Prose, Chinese, code, accents and symbols: what a tokenizer or a mask may trip over.
+PASSAGE = (
+    "The harbour was quiet when the survey ship came in, three days late and short of diesel. 今天的会议改到下午三点,"
+    "请大家准备好上个季度的报告。for (int i = 0; i < n; ++i) { sum += a[i] * 0.5f; } Der Fluß führt nach dem Regen "
+    "viel Wasser; les élèves étaient déjà partis. E = mc² – ½ of 1,024 items cost €3.75 😀 and nobody asked why. "
+)
+
+COUNT = 32
+
+#: Longer texts prove nothing further, and the reference's attention grows with their square.
+LONGEST = 2048
+
+
+def texts(max_length: int | None) -> list[str]:
+    """Return ``COUNT`` texts from the empty one to one that a model of ``max_length`` tokens has to cut."""
+    longest = 6 * min(max_length or LONGEST, LONGEST)
+    lengths = [0, *np.geomspace(1, longest, COUNT - 1).round().astype(int)]
+    endless = PASSAGE * (2 + longest // len(PASSAGE))
+    return [endless[37 * i % len(PASSAGE) :][:length] for i, length in enumerate(lengths)]
+
+
+def least_cosine(embed: Callable[[Sequence[Tokens]], Vectors], tokens: Sequence[Tokens], expected: Vectors) -> float:
+    """Compute the probes in batches of many shapes and return the smallest cosine to the reference's vectors.
+
+    Args:
+        embed: what is to be judged; like ``Model.embed``.
+        tokens: the token ids of n probes.
+        expected: the reference's vectors, float32 of shape (n, dimension).
+    """
+    found = [
+        cosines(embed(tokens[start : start + rows]), expected[start : start + rows])
+        for rows in (1, 3, 8)
+        for start in range(0, len(tokens), rows)
+    ]
+    return float(np.concatenate(found).min())
+
+
+def cosines(ours: Vectors, expected: Vectors) -> npt.NDArray[np.float64]:
+    """Return the cosine of each pair of rows, 1 where both are zero; float64 of shape (n,)."""
+    a, b = ours.astype(np.float64), expected.astype(np.float64)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    both_zero = ~a.any(axis=1) & ~b.any(axis=1)
+    result: npt.NDArray[np.float64] = np.where(both_zero, 1.0, (a * b).sum(axis=1) / np.where(lengths, lengths, 1.0))
+    return result

@@ -1,0 +1,75 @@
+"""Which backend serves: torch on a GPU, OpenVINO on a CPU, torch where OpenVINO cannot."""
+
+import pytest
+
+from service import models
+from service.errors import BadSetting, ModelUnusable
+from service.settings import Settings
+
+
+class Backends:
+    """Stands in for both backends and remembers what was loaded."""
+
+    def __init__(self, monkeypatch, gpu):
+        self.loaded = []
+        self.refuse = False
+        monkeypatch.setattr(models, "_has_gpu", lambda: gpu)
+        monkeypatch.setattr(models.cpu, "has_bfloat16", lambda: False)
+        monkeypatch.setattr(models.cpu, "cores", lambda: 8)
+        monkeypatch.setattr(models.export, "obtain", lambda _: None)
+        monkeypatch.setattr(models.openvino, "load", self.openvino)
+        monkeypatch.setattr(models, "TorchModel", self.torch)
+
+    def openvino(self, _artifact, _manifest, dtype, threads):
+        if self.refuse:
+            raise ModelUnusable("it cannot be run by OpenVINO")
+        self.loaded.append(("openvino", dtype, threads))
+
+    def torch(self, _source, device, dtype, threads):
+        self.loaded.append(("torch", device, dtype, threads))
+
+
+def loaded(monkeypatch, *, gpu=False, refuse=False, **settings):
+    backends = Backends(monkeypatch, gpu)
+    backends.refuse = refuse
+    models.load(Settings(**settings), workers=2)
+    return backends.loaded
+
+
+def test_without_a_gpu_openvino_serves_on_its_share_of_the_cores(monkeypatch):
+    assert loaded(monkeypatch) == [("openvino", "auto", 4)]
+
+
+def test_with_a_gpu_torch_serves(monkeypatch):
+    assert loaded(monkeypatch, gpu=True) == [("torch", "auto", "float32", 4)]
+
+
+def test_a_gpu_that_is_not_wanted_is_left_alone(monkeypatch):
+    assert loaded(monkeypatch, gpu=True, device="cpu") == [("openvino", "auto", 4)]
+
+
+def test_on_a_gpu_float16_may_be_asked_for(monkeypatch):
+    assert loaded(monkeypatch, gpu=True, dtype="float16") == [("torch", "auto", "float16", 4)]
+
+
+def test_torch_serves_what_openvino_cannot_and_one_warning_says_so(monkeypatch, caplog):
+    assert loaded(monkeypatch, refuse=True) == [("torch", "auto", "float32", 4)]
+    assert caplog.messages == ["it cannot be run by OpenVINO; serving it with torch, which is slower"]
+
+
+def test_openvino_that_was_asked_for_is_not_replaced(monkeypatch):
+    with pytest.raises(ModelUnusable, match="cannot be run by OpenVINO"):
+        loaded(monkeypatch, refuse=True, backend="openvino")
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"backend": "openvino", "device": "cuda:1"}, "EMBED_BACKEND=openvino runs on the CPU"),
+        ({"dtype": "float16"}, "EMBED_DTYPE=float16 needs a GPU"),
+        ({"backend": "openvino", "dtype": "bfloat16"}, "this CPU has neither AMX nor AVX512-BF16"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(monkeypatch, settings, complaint):
+    with pytest.raises(BadSetting, match=complaint):
+        loaded(monkeypatch, **settings)
