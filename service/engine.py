@@ -6,7 +6,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from service.batching import Batcher, Job, Tokens, Vectors
+from service.backlog import Job, Tokens, Vectors
+from service.batching import Batcher
 from service.errors import ClientGone, DeadlinePassed, InvalidInput
 
 #: Seconds between two looks at whether the client is still there.
@@ -88,11 +89,13 @@ class Engine:
         return dimensions or full
 
     def _wait(self, job: Job, is_gone: Callable[[], bool]) -> None:
-        while not job.done.wait(PATIENCE):
+        while job.error is None and not job.wait(PATIENCE):
             if is_gone():
-                job.fail(ClientGone("the client closed the connection"))
+                job.give_up(ClientGone("the client closed the connection"))
             elif time.monotonic() > job.deadline:
-                job.fail(DeadlinePassed(f"not answered within {self._timeout:g} seconds; send fewer texts at a time"))
+                job.give_up(
+                    DeadlinePassed(f"not answered within {self._timeout:g} seconds; send fewer texts at a time")
+                )
         if job.error is not None:
             raise job.error
 

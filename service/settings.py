@@ -34,8 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     http: str = "127.0.0.1:5000"
     socket: str = ""
-    workers: Count = 2
-    threads: Annotated[int, Meta(ge=2)] = 32
+    workers: Count = 1
+    threads: Annotated[int, Meta(ge=2)] = 64
     run_dir: str = "run"
 
     @classmethod

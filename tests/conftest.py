@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service import create_app
-from service.batching import Tokens, Vectors
+from service.backlog import Tokens, Vectors
 from service.models import sources
 from service.settings import Settings
 from tests.server.processes import Service
@@ -65,7 +65,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def start(tmp_path, cache):
-    """Start a service of the test's own: ``start(workers=1)``."""
+    """Start a service of the test's own: ``start(workers=2)``."""
     started = []
 
     def start(**settings):
@@ -81,7 +81,7 @@ def start(tmp_path, cache):
 def service(tmp_path_factory, cache):
     """A service with two workers that many tests share; none may stop it."""
     service = Service(tmp_path_factory.mktemp("service"), cache_dir=cache, workers=2)
-    yield service.wait_until_ready()
+    yield service.wait_until_ready(2)
     service.kill()
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from service.batching import Tokens, Vectors
+from service.backlog import Tokens, Vectors
 from service.models import sources
 from service.models.inputs import Layout
 from service.models.sources import Source

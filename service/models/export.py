@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from service import cpu
-from service.batching import Vectors
+from service.backlog import Vectors
 from service.errors import ModelUnusable
 from service.models import probes, sources
 from service.models.artifact import Artifact, Manifest, Probes

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from service import cpu
-from service.batching import Tokens, Vectors
+from service.backlog import Tokens, Vectors
 from service.errors import ModelUnusable
 from service.models import probes
 from service.models.artifact import Artifact, Manifest
@@ -19,6 +19,11 @@ log = logging.getLogger(__name__)
 #: How OpenVINO calls the dtypes, and the least cosine to the reference with which each is served.
 PRECISION = {"float32": "f32", "bfloat16": "bf16"}
 LEAST_COSINE = {"float32": 1 - 1e-6, "bfloat16": 0.9998}
+
+#: Tokens of a batch. On 2 cores a batch of 256, 512, 1024 and 2048 tokens (64 a text) runs 31.0, 34.1, 35.6 and 35.0
+#: thousand tokens a second with MiniLM and 4.7, 5.0, 5.1 and 5.0 with a BERT-base; a short text waits for one batch, so
+#: the smaller of what is equally fast.
+BATCH_TOKENS = 512
 
 
 class OpenVinoModel:
@@ -34,7 +39,7 @@ class OpenVinoModel:
     def __init__(self, directory: Path, manifest: Manifest, dtype: str, threads: int) -> None:
         self.name = manifest.name
         self.dimension = manifest.dimension
-        self.batch_tokens = 1024
+        self.batch_tokens = BATCH_TOKENS
         self._layout = manifest.layout
         self._tokenizer = Tokenizer(
             (directory / "tokenizer.json").read_text(),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from service.batching import Tokens, Vectors
+from service.backlog import Tokens, Vectors
 
 #: Prose, Chinese, code, accents and symbols: what a tokenizer or a mask may trip over.
 PASSAGE = (

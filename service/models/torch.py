@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.batching import Tokens, Vectors
+from service.backlog import Tokens, Vectors
 from service.errors import ModelUnusable
 from service.models import probes, sources
 from service.models.inputs import Layout

@@ -89,7 +89,7 @@ class Service(Process):
             {worker["pid"] for worker in stats["workers"] if worker["accepting"] and worker["pid"]} if stats else set()
         )
 
-    def wait_until_ready(self, workers=2):
+    def wait_until_ready(self, workers=1):
         self.wait_for(lambda: len(self.workers()) == workers)
         return self
 

@@ -46,7 +46,7 @@ def answers(url, **options):
 
 
 def test_nginx_reaches_the_socket_and_chunked_bodies_arrive(start, launch, tmp_path):
-    start(workers=1, socket=tmp_path / "socket").wait_until_ready(1)
+    start(socket=tmp_path / "socket").wait_until_ready()
     (tmp_path / "socket").chmod(0o666)  # nginx's workers are another user's when root runs the test
     tmp_path.chmod(0o755)
     for above in (tmp_path.parent, tmp_path.parent.parent):

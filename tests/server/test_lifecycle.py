@@ -20,7 +20,7 @@ HEAVY = [f"{i} " * 200 for i in range(40)]
 @pytest.mark.parametrize("to_group", [False, True], ids=["master", "group"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_stop_finishes_the_requests_in_flight(start, number, to_group):
-    service = start(workers=1).wait_until_ready(1)
+    service = start().wait_until_ready()
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(service.post, HEAVY) for _ in range(4)]
         service.wait_for(lambda: sum(core["in_request"] for core in service.stats()["workers"][0]["cores"]) == 4)
@@ -42,7 +42,7 @@ def test_a_stop_while_the_model_loads_takes_about_a_second(start):
 
 
 def test_a_rolling_reload_replaces_every_worker_and_loses_nothing(start, reference):
-    service = start(workers=2).wait_until_ready()
+    service = start(workers=2).wait_until_ready(2)
     expected = reference.encode(["a text"])[0]
     before = service.workers()
     wrong = []
@@ -108,7 +108,7 @@ def test_damaged_weights_end_the_whole_instance(start, fragile):
 
 
 def test_a_worker_that_cannot_come_back_leaves_the_others_serving_and_heals(start, fragile):
-    service = start(model=fragile, workers=2).wait_until_ready()
+    service = start(model=fragile, workers=2).wait_until_ready(2)
     break_weights(fragile)
     os.kill(min(service.workers()), signal.SIGKILL)
     service.wait_for(lambda: "cannot start:" in service.log)
@@ -119,10 +119,10 @@ def test_a_worker_that_cannot_come_back_leaves_the_others_serving_and_heals(star
 
 
 def test_the_service_starts_from_any_directory(start, tmp_path):
-    assert start(cwd=tmp_path, workers=1).wait_until_ready(1).post("a text").status_code == 200
+    assert start(cwd=tmp_path).wait_until_ready().post("a text").status_code == 200
 
 
 def test_an_empty_variable_counts_as_unset(start):
-    service = start(workers="", threads="", socket="").wait_until_ready(2)
+    service = start(workers="", threads="", socket="").wait_until_ready()
 
     assert service.post("a text").status_code == 200

@@ -34,7 +34,7 @@ def test_each_worker_loads_its_own_model_after_the_fork_and_the_master_none(serv
 
 
 def test_a_worker_on_a_cpu_has_loaded_neither_torch_nor_transformers_nor_telemetry(start):
-    service = start(options=["--module", "tests.server.spy:app"], workers=1).wait_until_ready(1)
+    service = start(options=["--module", "tests.server.spy:app"]).wait_until_ready()
     assert service.post(["a text"] * 3).status_code == 200
     modules = requests.get(service.url + "/modules", timeout=60).json()
     loaded = {name.partition(".")[0] for name, there in modules.items() if there}
