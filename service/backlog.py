@@ -120,7 +120,7 @@ class Lane:
         self._turns.append(job)
 
     def draw(self, budget: int) -> list[Text]:
-        """Remove and return the next batch, without texts of unwanted jobs, which are dropped; empty if nothing waits."""
+        """Remove and return the next batch; drop texts of unwanted jobs. An empty batch means that nothing waits."""
         self._drop_unwanted()
         if not self._turns:
             return []
