@@ -2,13 +2,16 @@
 # make serve   setup, then serve on 127.0.0.1:5000 in the foreground
 # make test    setup, then lint, types and every test
 # make lint    ruff and mypy alone
+# make bench   the comparison table: this service beside what people would pick instead; half an hour
 
 PYTHON ?= python3
 VENV := .venv
 NEEDS := apt install make gcc python3-dev python3-venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check install -c constraints.txt
 
-.PHONY: setup serve test lint
+INFINITY := .venv-infinity
+
+.PHONY: setup serve test lint bench
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.serves
@@ -24,6 +27,11 @@ lint: $(VENV)/.tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
+bench: $(VENV)/.bench $(INFINITY)/.installed
+	@command -v wrk >/dev/null && command -v nginx >/dev/null || \
+	    { echo "wrk and nginx are needed; on Debian: apt install wrk nginx-light" >&2; exit 1; }
+	$(VENV)/bin/python -m bench
+
 $(VENV)/.serves: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	    { echo "$(PYTHON) is not a Python 3.11 or newer with venv; on Debian: $(NEEDS)" >&2; exit 1; }
@@ -38,4 +46,13 @@ $(VENV)/.serves: pyproject.toml constraints.txt
 
 $(VENV)/.tests: $(VENV)/.serves
 	$(PIP) -e ".[test]"
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.serves
+	$(PIP) -e ".[bench]"
+	@touch $@
+
+$(INFINITY)/.installed: constraints.txt
+	$(PYTHON) -m venv $(INFINITY)
+	$(INFINITY)/bin/pip --disable-pip-version-check install $$(grep '^torch==' constraints.txt) "infinity-emb[server,torch]==0.0.78"
 	@touch $@

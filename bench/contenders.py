@@ -1,0 +1,273 @@
+"""The servers that are compared: how each is started, where it listens, what it costs in memory."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from bench import load
+from bench.load import Measured
+from bench.texts import Workload
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.prefix) / "bin"
+INFINITY = ROOT / ".venv-infinity" / "bin" / "infinity_emb"
+
+NGINX = """
+daemon off; pid {run}/nginx.pid; error_log {run}/nginx.log; worker_processes 1; events {{ worker_connections 2048; }}
+http {{
+    access_log off; keepalive_requests 1000000000; client_max_body_size 64m; client_body_buffer_size 1m;
+    client_body_temp_path {run}/body; uwsgi_temp_path {run}/uwsgi; proxy_temp_path {run}/proxy;
+    fastcgi_temp_path {run}/fastcgi; scgi_temp_path {run}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            include /etc/nginx/uwsgi_params; uwsgi_pass unix:{run}/socket;
+            uwsgi_buffers 64 16k; uwsgi_read_timeout 300s;
+        }}
+    }}
+}}
+"""
+
+
+class Contender:
+    """A running server and what was measured of its start.
+
+    Args:
+        name: what the table calls it.
+        commands: what to start; the first one is the server, whose memory counts.
+        path: the route that embeds.
+        base64: whether it knows ``encoding_format``.
+        close: whether a connection serves one request.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        commands: list[list[str]],
+        port: int,
+        path: str,
+        run: Path,
+        *,
+        base64: bool = False,
+        close: bool = False,
+        **env: str,
+    ) -> None:
+        self.name = name
+        self.url = f"http://127.0.0.1:{port}"
+        self.path = path
+        self.base64 = base64
+        self._close = close
+        started = time.monotonic()
+        self._log = (run / "log").open("wb")
+        self._processes = [
+            subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=os.environ | env,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            for command in commands
+        ]
+        self._wait(run)
+        self.seconds_to_ready = time.monotonic() - started
+
+    def measure(self, workload: Workload, seconds: float, seed: int) -> Measured:
+        """Run a workload against it, and let it finish what nobody waits for any more."""
+        measured = load.run(self.url, self.path, "m", workload, seconds * workload.longer, seed, close=self._close)
+        self._settle()
+        return measured
+
+    def memory(self) -> dict[str, int]:
+        """Return RSS and PSS in MB, summed over the server's processes."""
+        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self._pids()]
+        return {
+            key: sum(int(re.search(rf"^{key}:\s+(\d+)", r, re.MULTILINE)[1]) for r in rollups) // 1024
+            for key in ("Rss", "Pss")
+        }
+
+    def close(self) -> None:
+        """End it."""
+        for process in self._processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+        for process in self._processes:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self._log.close()
+
+    def _pids(self) -> list[int]:
+        everyone = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+        return [pid for pid in everyone if _session(pid) == self._processes[0].pid]
+
+    def _settle(self, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            before = sum(map(_ticks, self._pids()))
+            time.sleep(0.3)
+            if sum(map(_ticks, self._pids())) - before <= 3:  # a tenth of a core
+                return
+
+    def _wait(self, run: Path) -> None:
+        request = urllib.request.Request(
+            self.url + self.path, load.body(["warm"], "m", "float").encode(), {"Content-Type": "application/json"}
+        )
+        deadline = time.monotonic() + 180
+        while True:
+            with contextlib.suppress(OSError):
+                (run / "socket").chmod(0o666)  # nginx's workers are another user's when root runs this
+            try:
+                urllib.request.urlopen(request, timeout=60).read()
+            except (urllib.error.URLError, ConnectionError):
+                assert time.monotonic() < deadline, (run / "log").read_text()
+                assert self._processes[0].poll() is None, (run / "log").read_text()
+                time.sleep(0.02)
+            else:
+                return
+
+
+class InProcess:
+    """A contender without HTTP; see ``bench.inprocess``."""
+
+    base64 = True
+
+    def __init__(self, name: str, kind: str, **env: str) -> None:
+        self.name = name
+        started = time.monotonic()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.inprocess", kind],
+            cwd=ROOT,
+            env=os.environ | env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._process.stdout
+        assert self._process.stdout.readline() == "ready\n"
+        self.seconds_to_ready = time.monotonic() - started
+
+    def measure(self, workload: Workload, seconds: float, seed: int) -> Measured:
+        """Run a workload's texts; an open loop is not for it."""
+        del seed
+        assert self._process.stdin
+        assert self._process.stdout
+        order = {"texts": workload.texts, "clients": workload.clients, "seconds": seconds * workload.longer}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        rate, *percentiles = json.loads(self._process.stdout.readline())
+        return Measured(rate, rate * len(workload.texts[0]), *percentiles, errors=0)
+
+    def memory(self) -> dict[str, int]:
+        """Return RSS and PSS in MB."""
+        rollup = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text()
+        return {key: int(re.search(rf"^{key}:\s+(\d+)", rollup, re.MULTILINE)[1]) // 1024 for key in ("Rss", "Pss")}
+
+    def close(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait()
+
+
+def start(name: str, model: str, run: Path, **env: str) -> Contender | InProcess:
+    """Start the contender called ``name`` with the model in the directory ``model``."""
+    run.mkdir(parents=True)
+    run.chmod(0o755)
+    port, front = _free_port(), _free_port()
+    ours = {"EMBED_RUN_DIR": str(run / "run"), "EMBED_MODEL": model} | env
+    uwsgi = [str(BIN / "uwsgi"), "--ini", str(ROOT / "uwsgi.ini")]
+    notes = {"BENCH_MODEL": model, "BENCH_FRAMEWORK": "flask"}
+    address = f"127.0.0.1:{port}"
+    if name == "this service, nginx and socket":
+        (run / "nginx.conf").write_text(NGINX.format(run=run, port=front))
+        nginx = ["nginx", "-c", str(run / "nginx.conf")]
+        return Contender(
+            name, [uwsgi, nginx], front, "/v1/embeddings", run, base64=True, EMBED_SOCKET=str(run / "socket"), **ours
+        )
+    if name == "this service, http":
+        return Contender(name, [uwsgi], port, "/v1/embeddings", run, base64=True, EMBED_HTTP=address, **ours)
+    if name == "notes' app, gunicorn -w 1":
+        command = [str(BIN / "gunicorn"), "-w", "1", "-t", "120", "-b", address, "bench.notes_app:app"]
+        return Contender(name, [command], port, "/embed", run, **notes)
+    if name == "notes' app, uwsgi -p 1":
+        command = [
+            str(BIN / "uwsgi"),
+            "--http",
+            address,
+            "-p",
+            "1",
+            "-w",
+            "bench.notes_app:app",
+            "--enable-threads",
+            "-L",
+        ]
+        return Contender(name, [command], port, "/embed", run, close=True, **notes)
+    if name == "FastAPI twin, uvicorn --workers 2":
+        command = [
+            str(BIN / "uvicorn"),
+            "--workers",
+            "2",
+            "--port",
+            str(port),
+            "--no-access-log",
+            "bench.notes_app:app",
+        ]
+        return Contender(name, [command], port, "/embed", run, **notes | {"BENCH_FRAMEWORK": "fastapi"})
+    if name.startswith("Infinity"):
+        dtype = name.rsplit(maxsplit=1)[-1]
+        options = ["--engine", "torch", "--dtype", dtype, "--device", "cpu", "--served-model-name", "m"]
+        command = [str(INFINITY), "v2", "--model-id", model, "--host", "127.0.0.1", "--port", str(port), *options]
+        quiet = {"DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0", "HF_HUB_OFFLINE": "1"}
+        return Contender(name, [command], port, "/embeddings", run, base64=True, **quiet)
+    if name == "encode loop, no HTTP":
+        return InProcess(name, "encode", BENCH_MODEL=model)
+    assert name == "this engine, no HTTP", name
+    return InProcess(name, "engine", EMBED_MODEL=model)
+
+
+NAMES = [
+    "this service, nginx and socket",
+    "this service, http",
+    "notes' app, gunicorn -w 1",
+    "notes' app, uwsgi -p 1",
+    "FastAPI twin, uvicorn --workers 2",
+    "Infinity torch float32",
+    "Infinity torch bfloat16",
+    "encode loop, no HTTP",
+    "this engine, no HTTP",
+]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _ticks(pid: int) -> int:
+    """Return the CPU time of a process in hundredths of a second; see proc(5)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0

@@ -1,0 +1,114 @@
+"""How cost grows with clients, texts in a request, length of a text, and workers: a figure and a plot for each."""
+
+import logging
+import random
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench import contenders, report, texts
+from bench.load import Measured
+from bench.texts import Workload
+
+log = logging.getLogger("bench")
+
+FRONT = "this service, nginx and socket"
+
+
+def grow(model: str, rounds: int, seconds: float, longest: int) -> dict[str, Any]:
+    """Measure each curve and return ``{curve: {x: medians}}``; ``longest`` is the model's longest text in tokens."""
+    rng = random.Random(9)
+    short = texts.workloads()[0]
+    clients = [short._replace(name=str(n), clients=n) for n in (1, 2, 4, 8, 16, 32, 64, 128, 256)]
+    batches = [
+        Workload(str(n), "", [[texts.query(rng) for _ in range(n)] for _ in range(max(2, 512 // n))], 1)
+        for n in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+    ]
+    lengths = [
+        Workload(str(n), "", [[texts.query(rng, n - 4)] for _ in range(200)], 8)
+        for n in (8, 16, 32, 64, 128, 256, 512)
+        if n <= longest
+    ]
+    return {
+        "clients": curve(model, clients, rounds, seconds),
+        "batch": curve(model, batches, rounds, seconds),
+        "length": curve(model, lengths, rounds, seconds),
+        "workers": {
+            n: curve(
+                model,
+                [short._replace(name="q32", clients=32), texts.workloads()[5]],
+                rounds,
+                seconds,
+                EMBED_WORKERS=str(n),
+            )
+            for n in (1, 2, 3, 4)
+        },
+    }
+
+
+def draw(results: dict[str, Any], directory: Path, name: str) -> None:
+    """Draw the curves of one model."""
+    clients, batch, length = (results[key] for key in ("clients", "batch", "length"))
+    report.plot(
+        directory / f"{name}-clients.png",
+        "one short text a request",
+        "clients",
+        "requests a second",
+        {"": _points(clients, 0)},
+    )
+    report.plot(
+        directory / f"{name}-latency.png",
+        "one short text a request",
+        "clients",
+        "milliseconds",
+        {"p50": _points(clients, 2), "p99": _points(clients, 4)},
+    )
+    report.plot(
+        directory / f"{name}-batch.png",
+        "short texts in one request, 1 client",
+        "texts",
+        "texts a second",
+        {"": _points(batch, 1)},
+    )
+    tokens = [(int(n), int(n) * run[1]) for n, run in length.items()]
+    report.plot(
+        directory / f"{name}-length.png",
+        "one text a request, 8 clients",
+        "tokens of a text",
+        "tokens a second",
+        {"": tokens},
+    )
+    base = {kind: results["workers"][1][kind][0] for kind in ("q32", "d8")}
+    report.plot(
+        directory / f"{name}-workers.png",
+        "against one worker",
+        "workers",
+        "times as many requests a second",
+        {
+            title: [(n, row[kind][0] / base[kind]) for n, row in results["workers"].items()]
+            for kind, title in (("q32", "one short text, 32 clients"), ("d8", "32 documents, 8 clients"))
+        },
+    )
+
+
+def curve(model: str, loads: list[Workload], rounds: int, seconds: float, **env: str) -> dict[str, Measured]:
+    """Run each workload against this service behind nginx, several rounds, and return the medians by name."""
+    base = Path(tempfile.mkdtemp(prefix="bench-"))
+    base.chmod(0o755)
+    server = contenders.start(FRONT, model, base / "run", **env)
+    runs: dict[str, list[Measured]] = {load.name: [] for load in loads}
+    try:
+        server.measure(loads[0], 1, seed=0)
+        for turn in range(rounds):
+            for load in loads:
+                runs[load.name].append(server.measure(load, seconds, seed=turn))
+                log.info("%s %s: %s requests/s", env or "", load.name, report.number(runs[load.name][-1][0]))
+    finally:
+        server.close()
+        shutil.rmtree(base)
+    return {name: report.median(all_) for name, all_ in runs.items()}
+
+
+def _points(curve: dict[str, Measured], field: int) -> list[tuple[float, float]]:
+    return [(int(x), run[field]) for x, run in curve.items()]

@@ -1,0 +1,91 @@
+"""Medians, tables, the machine they were measured on, and plots."""
+
+import json
+import platform
+import statistics
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from bench.load import Measured
+from service import cpu
+
+PACKAGES = (
+    "flask",
+    "gunicorn",
+    "numpy",
+    "openvino",
+    "sentence-transformers",
+    "tokenizers",
+    "torch",
+    "uwsgi",
+    "uvicorn",
+)
+
+
+def median(runs: Iterable[Measured]) -> Measured:
+    """Return the median of each figure over several runs, and the sum of the errors."""
+    columns = list(zip(*runs, strict=True))
+    return Measured(*(statistics.median(column) for column in columns[:-1]), errors=sum(columns[-1]))
+
+
+def machine() -> dict[str, Any]:
+    """Return the hardware and the versions."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "cpu": cpu.name(),
+        "cores": cpu.cores(),
+        "bfloat16": cpu.has_bfloat16(),
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "versions": versions,
+    }
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def number(value: float) -> str:
+    """Return a figure with three digits that mean something."""
+    if value >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def save(path: Path, results: dict[str, Any]) -> None:
+    """Write results with the machine they come from."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n")
+
+
+def plot(path: Path, title: str, across: str, up: str, lines: dict[str, list[tuple[float, float]]]) -> None:
+    """Draw lines over a logarithmic axis and save a PNG."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    for label, points in lines.items():
+        axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=label)
+    ticks = sorted({x for points in lines.values() for x, _ in points})
+    axes.set(title=title, xlabel=across, ylabel=up, xscale="log", ylim=(0, None))
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    if len(lines) > 1:
+        axes.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,71 @@
+"""What the benchmark sends: made from a seed, so that every run and every contender gets the same."""
+
+import random
+from typing import NamedTuple
+
+WORDS = """
+time year people way day thing world life hand part child eye place work week case point government company
+number group problem fact river morning engine letter market window question answer history paper signal
+""".split()
+CHINESE = "今天天气真好我们去公园散步吧机器学习模型把文本变成向量语义检索需要嵌入城市交通报告显示经济增长速度放缓"
+
+#: What the engine alone does with all the short texts it could wish for.
+CEILING = "q2048"
+
+
+class Workload(NamedTuple):
+    """Bodies to send in turn.
+
+    ``texts`` holds one list of texts per body, ``clients`` how many send at a time, ``pause`` the mean seconds that
+    each waits between an answer and its next request: many clients that pause set the rate, not the server.
+    ``longer`` stretches a run whose requests take long.
+    """
+
+    name: str
+    title: str
+    texts: list[list[str]]
+    clients: int
+    encoding: str = "float"
+    pause: float = 0.0
+    longer: int = 1
+
+
+def query(rng: random.Random, words: int = 9) -> str:
+    """Make a short text of its own, about 11 tokens of English."""
+    return " ".join(rng.choices(WORDS, k=words)) + f" {rng.randrange(10_000)}"
+
+
+def document(rng: random.Random) -> str:
+    """5 to 220 words, 66 on average."""
+    return " ".join(rng.choices(WORDS, k=max(5, min(220, int(rng.lognormvariate(4.0, 0.65))))))
+
+
+def chinese(rng: random.Random, characters: int = 24) -> str:
+    """Make a Chinese sentence."""
+    return "".join(rng.choices(CHINESE, k=characters))
+
+
+def workloads(seed: int = 7) -> list[Workload]:
+    """Return the workloads of the table."""
+    rng = random.Random(seed)
+    queries = [[query(rng)] for _ in range(2000)]
+    documents = [[document(rng) for _ in range(32)] for _ in range(40)]
+    return [
+        Workload("q1", "one short text, 1 client", queries, 1),
+        Workload("q32", "one short text, 32 clients", queries, 32),
+        Workload("q256", "one short text, 256 clients", queries, 256),
+        Workload("open", "one short text, 256 clients of 1 request a second each", queries, 256, pause=1.0),
+        Workload("d1", "32 mixed documents, 1 client", documents, 1, longer=4),
+        Workload("d8", "32 mixed documents, 8 clients", documents, 8, longer=4),
+        Workload("d8b64", "the same as base64", documents, 8, encoding="base64", longer=4),
+        Workload(
+            CEILING, "2048 short texts, 1 client, texts a second", [[query(rng) for _ in range(2048)]], 1, longer=2
+        ),
+        Workload("zh32", "one Chinese sentence, 32 clients", [[chinese(rng)] for _ in range(2000)], 32),
+    ]
+
+
+def bulk(seed: int = 8) -> Workload:
+    """2048 documents in one request."""
+    rng = random.Random(seed)
+    return Workload("bulk", "2048 documents in one request", [[document(rng) for _ in range(2048)]], 1)
