@@ -5,7 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
-from bench import comparison, contenders, gpu, growth, report, synthetic
+from bench import comparison, contenders, gpu, growth, report, synthetic, texts
 from service.models import sources
 
 log = logging.getLogger("bench")
@@ -18,22 +18,22 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one of the benchmarks, print its table and write its JSON."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     options = _parser().parse_args(arguments)
-    model = sources.find("all-MiniLM-L6-v2").directory
+    model, write = sources.find("all-MiniLM-L6-v2").directory, texts.english
     if options.model == "bert-base":
-        model = synthetic.make(RESULTS.parent / "models" / "bert-base")
+        model, write = synthetic.make(RESULTS.parent / "models" / "bert-base"), texts.chinese
     path = RESULTS / f"{options.what}-{options.model}.json"
     if options.what == "compare":
         names = [name for name in contenders.NAMES if any(part in name for part in options.only.split(","))]
-        results = comparison.compare(str(model), names, options.rounds, options.seconds)
+        results = comparison.compare(str(model), write, names, options.rounds, options.seconds)
         report.save(path, {"results": results})
         print(comparison.tables(results))
     elif options.what == "growth":
         longest = 256 if options.model == "minilm" else 512
-        results = growth.grow(str(model), options.rounds, options.seconds, longest)
+        results = growth.grow(str(model), write, options.rounds, options.seconds, longest)
         report.save(path, {"results": results})
         growth.draw(results, PLOTS, options.model)
     else:
-        report.save(path, {"results": gpu.measure(str(model), options.rounds, options.seconds)})
+        report.save(path, {"results": gpu.measure(str(model), write, options.rounds, options.seconds)})
     log.info("written to %s", path)
     return 0
 
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--only", default="", metavar="PART,PART", help="contenders whose names hold one of these")
     parser.add_argument("--rounds", type=int, default=3, help="how often each workload runs (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=3, help="how long a run takes (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=3, help="how long a run takes (default: %(default)s)")
     return parser
 
 

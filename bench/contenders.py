@@ -113,7 +113,7 @@ class Contender:
         everyone = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
         return [pid for pid in everyone if _session(pid) == self._processes[0].pid]
 
-    def _settle(self, seconds: float = 60) -> None:
+    def _settle(self, seconds: float = 300) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             before = sum(map(_ticks, self._pids()))

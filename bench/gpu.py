@@ -5,14 +5,14 @@ import subprocess
 from typing import Any
 
 from bench import contenders, growth, texts
-from bench.texts import Workload
+from bench.texts import Workload, Writer
 
 log = logging.getLogger("bench")
 
 
-def measure(model: str, rounds: int, seconds: float) -> dict[str, Any]:
+def measure(model: str, write: Writer, rounds: int, seconds: float) -> dict[str, Any]:
     """Measure each dtype with 1 to 4 workers; needs a CUDA device and the torch that goes with it."""
-    loads = [load for load in texts.workloads() if load.name in {"q1", "q32", "q256", "d1", "d8"}]
+    loads = [load for load in texts.workloads(write) if load.name in {"q1", "q32", "q256", "d1", "d8"}]
     results: dict[str, Any] = {
         "card": _nvidia_smi("name,driver_version,memory.total"),
         "encode": _encode(model, loads, seconds),

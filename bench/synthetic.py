@@ -1,7 +1,15 @@
 """A model of m3e-base's size with random weights: nothing about speed depends on what they are."""
 
+import json
 import string
 from pathlib import Path
+
+#: In the form of sentence-transformers 2 to 6, since contenders bring their own.
+MODULES = [
+    {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+    {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+]
+POOLING = {"word_embedding_dimension": 768, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
 
 
 def make(directory: Path) -> Path:
@@ -9,9 +17,6 @@ def make(directory: Path) -> Path:
     if (directory / "modules.json").exists():
         return directory
     import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import Transformer
-    from sentence_transformers.sentence_transformer.modules import Pooling
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -19,9 +24,10 @@ def make(directory: Path) -> Path:
     vocabulary = [*special, *letters, *(f"##{letter}" for letter in string.ascii_lowercase)]
     vocabulary += [chr(0x4E00 + i) for i in range(21128 - len(vocabulary))]
     torch.manual_seed(0)
-    bare = directory.with_name(directory.name + "-bare")
-    BertModel(BertConfig(vocab_size=len(vocabulary))).save_pretrained(bare)
-    BertTokenizerFast(vocab={token: i for i, token in enumerate(vocabulary)}).save_pretrained(bare)
-    modules = [Transformer(str(bare)), Pooling(768, pooling_mode="mean")]
-    SentenceTransformer(modules=modules, device="cpu").save(str(directory))
+    BertModel(BertConfig(vocab_size=len(vocabulary))).save_pretrained(directory)
+    BertTokenizerFast(vocab={token: i for i, token in enumerate(vocabulary)}).save_pretrained(directory)
+    (directory / "1_Pooling").mkdir()
+    (directory / "1_Pooling" / "config.json").write_text(json.dumps(POOLING))
+    (directory / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 512}))
+    (directory / "modules.json").write_text(json.dumps(MODULES))
     return directory

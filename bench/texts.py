@@ -1,6 +1,7 @@
 """What the benchmark sends: made from a seed, so that every run and every contender gets the same."""
 
 import random
+from collections.abc import Callable
 from typing import NamedTuple
 
 WORDS = """
@@ -30,26 +31,35 @@ class Workload(NamedTuple):
     longer: int = 1
 
 
-def query(rng: random.Random, words: int = 9) -> str:
-    """Make a short text of its own, about 11 tokens of English."""
-    return " ".join(rng.choices(WORDS, k=words)) + f" {rng.randrange(10_000)}"
+Writer = Callable[[random.Random, int], str]
 
 
-def document(rng: random.Random) -> str:
-    """5 to 220 words, 66 on average."""
-    return " ".join(rng.choices(WORDS, k=max(5, min(220, int(rng.lognormvariate(4.0, 0.65))))))
+def english(rng: random.Random, length: int) -> str:
+    """Make a text of ``length`` words."""
+    return " ".join(rng.choices(WORDS, k=length))
 
 
-def chinese(rng: random.Random, characters: int = 24) -> str:
-    """Make a Chinese sentence."""
-    return "".join(rng.choices(CHINESE, k=characters))
+def chinese(rng: random.Random, length: int) -> str:
+    """Make a text of ``length`` characters."""
+    return "".join(rng.choices(CHINESE, k=length))
 
 
-def workloads(seed: int = 7) -> list[Workload]:
+def query(rng: random.Random, write: Writer = english, length: int = 9) -> str:
+    """Make a short text of its own: 9 words and a number are 13 tokens of MiniLM."""
+    return f"{write(rng, length)} {rng.randrange(10_000)}"
+
+
+def document(rng: random.Random, write: Writer = english) -> str:
+    """Make a text of 5 to 220 words or characters, 66 on average, as many tokens."""
+    return write(rng, max(5, min(220, int(rng.lognormvariate(4.0, 0.65)))))
+
+
+def workloads(write: Writer = english, seed: int = 7) -> list[Workload]:
     """Return the workloads of the table."""
     rng = random.Random(seed)
-    queries = [[query(rng)] for _ in range(2000)]
-    documents = [[document(rng) for _ in range(32)] for _ in range(40)]
+    queries = [[query(rng, write)] for _ in range(2000)]
+    documents = [[document(rng, write) for _ in range(32)] for _ in range(40)]
+    most = [[query(rng, write) for _ in range(2048)]]
     return [
         Workload("q1", "one short text, 1 client", queries, 1),
         Workload("q32", "one short text, 32 clients", queries, 32),
@@ -58,14 +68,12 @@ def workloads(seed: int = 7) -> list[Workload]:
         Workload("d1", "32 mixed documents, 1 client", documents, 1, longer=4),
         Workload("d8", "32 mixed documents, 8 clients", documents, 8, longer=4),
         Workload("d8b64", "the same as base64", documents, 8, encoding="base64", longer=4),
-        Workload(
-            CEILING, "2048 short texts, 1 client, texts a second", [[query(rng) for _ in range(2048)]], 1, longer=2
-        ),
-        Workload("zh32", "one Chinese sentence, 32 clients", [[chinese(rng)] for _ in range(2000)], 32),
+        Workload(CEILING, "2048 short texts, 1 client, texts a second", most, 1, longer=2),
+        Workload("zh32", "one Chinese sentence, 32 clients", [[chinese(rng, 24)] for _ in range(2000)], 32),
     ]
 
 
-def bulk(seed: int = 8) -> Workload:
-    """2048 documents in one request."""
+def bulk(write: Writer = english, seed: int = 8) -> Workload:
+    """Return 2048 documents in one request."""
     rng = random.Random(seed)
-    return Workload("bulk", "2048 documents in one request", [[document(rng) for _ in range(2048)]], 1)
+    return Workload("bulk", "2048 documents in one request", [[document(rng, write) for _ in range(2048)]], 1)

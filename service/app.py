@@ -5,7 +5,7 @@ import time
 
 from flask import Flask
 
-from service import host, models
+from service import host, memory, models
 from service.api import envelope, notes, openai, operations
 from service.api.chunked import Dechunk
 from service.engine import Engine, Model
@@ -18,6 +18,7 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     Raises:
         StartError: a setting or the model cannot be used.
     """
+    memory.keep_little()
     settings = settings or Settings.from_env()
     model = model or models.load(settings, host.worker_count())
     batch_tokens = None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens

@@ -17,7 +17,7 @@ def test_every_run_sends_the_same_texts():
 
 
 def test_no_short_text_is_sent_twice_so_that_none_is_computed_for_two():
-    queries = [each[0] for each in texts.workloads()[0].texts]
+    queries = [text for [text] in texts.workloads()[0].texts]
 
     assert len(set(queries)) > 0.99 * len(queries)
 
