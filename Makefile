@@ -2,6 +2,7 @@
 # make serve   setup, then serve on 127.0.0.1:5000 in the foreground
 # make test    setup, then lint, types and every test
 # make lint    ruff and mypy alone
+# make forking every launcher with the notes' app and this service: who breaks; five minutes
 # make bench   the comparison table: this service beside what people would pick instead; half an hour
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ PIP := $(VENV)/bin/pip --disable-pip-version-check install -c constraints.txt
 
 INFINITY := .venv-infinity
 
-.PHONY: setup serve test lint bench
+.PHONY: setup serve test lint bench forking
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.serves
@@ -31,6 +32,9 @@ bench: $(VENV)/.bench $(INFINITY)/.installed
 	@command -v wrk >/dev/null && command -v nginx >/dev/null || \
 	    { echo "wrk and nginx are needed; on Debian: apt install wrk nginx-light" >&2; exit 1; }
 	$(VENV)/bin/python -m bench
+
+forking: $(VENV)/.tests
+	$(VENV)/bin/python -m forking
 
 $(VENV)/.serves: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

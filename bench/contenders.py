@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from bench import load
+from bench import load, session
 from bench.load import Measured
 from bench.texts import Workload
 
@@ -85,12 +85,12 @@ class Contender:
     def measure(self, workload: Workload, seconds: float, seed: int) -> Measured:
         """Run a workload against it, and let it finish what nobody waits for any more."""
         measured = load.run(self.url, self.path, "m", workload, seconds * workload.longer, seed, close=self._close)
-        self._settle()
+        session.settle(self._processes[0].pid)
         return measured
 
     def memory(self) -> dict[str, int]:
         """Return RSS and PSS in MB, summed over the server's processes."""
-        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self._pids()]
+        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in session.pids(self._processes[0].pid)]
         return {
             key: sum(int(re.search(rf"^{key}:\s+(\d+)", r, re.MULTILINE)[1]) for r in rollups) // 1024
             for key in ("Rss", "Pss")
@@ -108,18 +108,6 @@ class Contender:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         self._log.close()
-
-    def _pids(self) -> list[int]:
-        everyone = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-        return [pid for pid in everyone if _session(pid) == self._processes[0].pid]
-
-    def _settle(self, seconds: float = 300) -> None:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            before = sum(map(_ticks, self._pids()))
-            time.sleep(0.3)
-            if sum(map(_ticks, self._pids())) - before <= 3:  # a tenth of a core
-                return
 
     def _wait(self, run: Path) -> None:
         request = urllib.request.Request(
@@ -255,19 +243,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _ticks(pid: int) -> int:
-    """Return the CPU time of a process in hundredths of a second; see proc(5)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return int(fields[11]) + int(fields[12])
-
-
-def _session(pid: int) -> int:
-    try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return 0

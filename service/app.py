@@ -9,21 +9,20 @@ from service import host, memory, models
 from service.api import envelope, notes, openai, operations
 from service.api.chunked import Dechunk
 from service.engine import Engine, Model
+from service.forking import PerProcess
 from service.settings import Settings
 
 
 def create_app(settings: Settings | None = None, model: Model | None = None) -> Flask:
-    """Build the service around a model, loading it first unless it is given; it then lives in this process alone.
+    """Build the service. The model, unless it is given, is loaded by each process that serves, for itself.
 
     Raises:
         StartError: a setting or the model cannot be used.
     """
     memory.keep_little()
     settings = settings or Settings.from_env()
-    model = model or models.load(settings, host.worker_count())
-    batch_tokens = None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens
-    engine = Engine(model, batch_tokens, settings.request_timeout)
-    atexit.register(engine.close)
+    engine = PerProcess(lambda: start_engine(settings, model))
+    engine.prepare()
 
     app = Flask("service", static_folder=None)
     app.url_map.strict_slashes = False
@@ -36,3 +35,11 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     envelope.register(app)
     app.wsgi_app = Dechunk(app.wsgi_app, settings.max_body_bytes)  # type: ignore[method-assign]  # Flask's own idiom
     return app
+
+
+def start_engine(settings: Settings, model: Model | None) -> Engine:
+    """Load the model, unless it is given, and start the engine around it."""
+    batch_tokens = None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens
+    engine = Engine(model or models.load(settings, host.worker_count()), batch_tokens, settings.request_timeout)
+    atexit.register(engine.close)
+    return engine

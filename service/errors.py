@@ -3,13 +3,13 @@
     ServiceError
     ├── StartError        the service cannot start; raised before the first request
     │   ├── BadSetting        an EMBED_* variable is unknown or has a value that cannot be used
-    │   ├── ModelUnusable     the model is missing, unreadable or not a sentence-transformers model
-    │   └── WouldFork         this process is going to fork, and a loaded model does not survive that
+    │   └── ModelUnusable     the model is missing, unreadable or not a sentence-transformers model
     └── RequestError      one request cannot be answered; the next one may
         ├── InvalidInput      the request cannot be served as written
         ├── UnknownModel      the request asks about a model that is not served here
         ├── ClientGone        the client closed its connection before the answer
         ├── DeadlinePassed    the request waited longer than EMBED_REQUEST_TIMEOUT
+        ├── ForkedAfterLoad   this process was forked with a loaded model, which does not survive that
         └── ModelFailed       the model raised; the request may have been fine
 
 Nothing here knows HTTP: each dialect maps the request errors to its own status and body.
@@ -30,10 +30,6 @@ class BadSetting(StartError):
 
 class ModelUnusable(StartError):
     """The model is missing, unreadable or not a sentence-transformers model."""
-
-
-class WouldFork(StartError):
-    """This process is going to fork, and a loaded model does not survive that."""
 
 
 class RequestError(ServiceError):
@@ -58,6 +54,10 @@ class ClientGone(RequestError):
 
 class DeadlinePassed(RequestError):
     """The request waited longer than it was allowed to."""
+
+
+class ForkedAfterLoad(RequestError):
+    """This process was forked with a loaded model, which does not survive that."""
 
 
 class ModelFailed(RequestError):

@@ -3,30 +3,100 @@
 CUDA, torch's OpenMP pool and Python threads do not survive a fork: a model must be loaded in the process that serves.
 """
 
+import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 from service import host
-from service.errors import StartError, WouldFork
+from service.errors import ForkedAfterLoad, StartError
+
+log = logging.getLogger(__name__)
+
+Value = TypeVar("Value")
+
+
+class PerProcess(Generic[Value]):
+    """Something that no process may inherit from the one that forked it: each that serves makes its own.
+
+    Args:
+        make: makes it; called at most once in a process.
+    """
+
+    def __init__(self, make: Callable[[], Value]) -> None:
+        self._make = make
+        self._value: Value | None = None
+        self._owner: int | None = None
+        self._lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """Make it now; in a process that is going to fork, arrange that each child makes it before it serves.
+
+        Raises:
+            StartError: it cannot be made.
+        """
+        if not host.will_fork():
+            self._load()
+            return
+        log.warning(
+            "this process forks its workers after it imported the app; each will load a model of its own. %s",
+            host.ADVICE,
+        )
+        host.after_fork(self._load_or_exit)
+
+    def get(self) -> Value:
+        """Return this process's own.
+
+        Raises:
+            ForkedAfterLoad: it was made before the fork, and with torch, which cannot start again in a forked process.
+        """
+        if self._owner != os.getpid():
+            with self._lock:
+                if self._owner != os.getpid():
+                    self._load_late()
+        assert self._value is not None
+        return self._value
+
+    def _load(self) -> None:
+        die_on_signals()
+        self._value = self._make()
+        self._owner = os.getpid()
+
+    def _load_late(self) -> None:
+        """Load on first use, in a process that forked where nobody could tell in advance."""
+        if self._owner is not None and "torch" in sys.modules:
+            raise ForkedAfterLoad(
+                "this process was forked after the model was loaded, and torch does not start again in a forked "
+                "process; import the app in the process that serves, or start that one with spawn"
+            )
+        self._value = self._make()
+        self._owner = os.getpid()
+
+    def _load_or_exit(self) -> None:
+        try:
+            self._load()
+        except StartError as error:
+            print(f"worker {host.worker_number()} cannot start: {error}", file=sys.stderr, flush=True)
+            if host.is_respawn():
+                os._exit(1)
+            host.end_instance()
 
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Guard the code that loads the model: refuse before a fork, stop at once on a signal, fail in one line.
+    """Guard the import of the app: fail in one line.
 
     Raises:
-        WouldFork: uWSGI is going to fork this process.
         StartError: whatever the guarded code raised, if this worker starts for the first time: uWSGI's ``need-app``
             then ends the whole instance. A worker that was respawned exits alone and is tried again, since there
             ``need-app`` would take a running service down with it.
     """
     sys.tracebacklimit = 0  # a StartError is one line for an operator, not a traceback
     try:
-        refuse_before_fork()
-        die_on_signals()
         yield
     except StartError as error:
         if not host.is_respawn():
@@ -34,15 +104,6 @@ def loading() -> Iterator[None]:
         print(f"worker {host.worker_number()} cannot start: {error}", file=sys.stderr, flush=True)
         os._exit(1)
     del sys.tracebacklimit
-
-
-def refuse_before_fork() -> None:
-    """Raise WouldFork, with the fix in its message, in a process that is going to fork."""
-    if host.will_fork():
-        raise WouldFork(
-            "this process is going to fork, and a model loaded before the fork cannot be used after it: "
-            "add `lazy-apps = true` to the ini (or --lazy-apps), so that each worker loads its own"
-        )
 
 
 def die_on_signals() -> None:

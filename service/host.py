@@ -1,9 +1,13 @@
 """What the server that hosts this process can tell: uWSGI's own module, or nothing under any other server."""
 
+import os
 import select
+import signal
 import socket
-from types import ModuleType
-from typing import Any
+import sys
+from collections.abc import Callable
+from types import FrameType, ModuleType
+from typing import Any, NoReturn
 
 uwsgi: ModuleType | None
 try:
@@ -15,9 +19,40 @@ except ImportError:
 DISCARD = 256 * 2**20
 
 
+#: What to tell whoever starts a server so that the app is imported before the fork.
+ADVICE = (
+    "Let each worker import the app instead (uWSGI: lazy-apps = true; gunicorn: no --preload), "
+    "so that a reload brings new code too"
+)
+
+
 def will_fork() -> bool:
-    """Tell whether uWSGI is going to fork this process: it is the master, or the first of several without one."""
-    return uwsgi is not None and uwsgi.worker_id() == 0 and (uwsgi.masterpid() != 0 or uwsgi.numproc > 1)
+    """Tell whether the server is going to fork this process for its workers, as far as that can be seen from here."""
+    if uwsgi is not None:  # its master, or the first of several processes without one
+        return bool(uwsgi.worker_id() == 0 and (uwsgi.masterpid() != 0 or uwsgi.numproc > 1))
+    return _is_gunicorns_arbiter()
+
+
+def after_fork(load: Callable[[], None]) -> None:
+    """Have ``load`` called in each process that the server forks off this one, before it serves.
+
+    uWSGI forks in C, where os.register_at_fork is never heard of, and has a hook of its own.
+    """
+    if uwsgi is not None:
+        uwsgi.post_fork_hook = load  # type: ignore[attr-defined]  # its decorators set it the same way
+    else:
+        os.register_at_fork(after_in_child=load)
+
+
+def end_instance() -> NoReturn:
+    """End this worker and the server with it, since starting the worker again would not help.
+
+    uWSGI's master is told to, and ends with status 0: an exit status that means this is heard only with lazy-apps.
+    gunicorn's arbiter ends by itself on the status that it calls APP_LOAD_ERROR.
+    """
+    if uwsgi is not None and uwsgi.masterpid():
+        os.kill(uwsgi.masterpid(), signal.SIGINT)
+    os._exit(4)
 
 
 def is_respawn() -> bool:
@@ -62,6 +97,18 @@ def client_is_gone(environ: dict[str, Any]) -> bool:
     poller = select.poll()
     poller.register(connection, select.POLLRDHUP)
     return bool(poller.poll(0))
+
+
+def _is_gunicorns_arbiter() -> bool:
+    """Look for gunicorn in this process, and on the stack for the call that distinguishes its workers."""
+    if "gunicorn.arbiter" not in sys.modules:
+        return False
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001  # the documented way to one's own stack
+    while frame is not None:
+        if frame.f_code.co_name == "spawn_worker" and frame.f_globals.get("__name__") == "gunicorn.arbiter":
+            return False
+        frame = frame.f_back
+    return True
 
 
 def _connection(environ: dict[str, Any]) -> int | socket.socket | None:

@@ -4,7 +4,13 @@ The check runs in a child: what the master imported, every worker would inherit,
 """
 
 import os
+import signal
 import sys
+from contextlib import suppress
+from types import FrameType
+from typing import NoReturn
+
+STOP = (signal.SIGINT, signal.SIGTERM)
 
 
 def check() -> int:
@@ -24,8 +30,29 @@ def check() -> int:
     return 0
 
 
-child = os.fork()
-if child == 0:
-    os._exit(check())
-if os.waitpid(child, 0)[1]:
+def run_in_child() -> int:
+    """Run the check in a process group of its own, and end it at once if this process is told to stop.
+
+    uWSGI ignores SIGTERM until its master loop, and compiling or downloading a model may take minutes.
+    """
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        for number in STOP:
+            signal.signal(number, signal.SIG_DFL)
+        os._exit(check())
+
+    def stop(number: int, _: FrameType | None) -> NoReturn:
+        with suppress(ProcessLookupError):
+            os.killpg(child, number)
+        os._exit(1)
+
+    before = {number: signal.signal(number, stop) or signal.SIG_DFL for number in STOP}
+    status = os.waitpid(child, 0)[1]
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    return status
+
+
+if run_in_child():
     sys.exit(1)

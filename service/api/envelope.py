@@ -15,6 +15,7 @@ STATUS = {
     errors.UnknownModel: 404,
     errors.ClientGone: 499,  # nginx's number for it; nobody reads this answer, the log may
     errors.DeadlinePassed: 504,
+    errors.ForkedAfterLoad: 503,
     errors.ModelFailed: 500,
 }
 

@@ -10,13 +10,14 @@ from flask import Response, current_app, request
 from service import host
 from service.engine import Embeddings, Engine
 from service.errors import InvalidInput
+from service.forking import PerProcess
 
 Shape = TypeVar("Shape")
 
 
 def engine() -> Engine:
     """Return the engine of the app that serves this request."""
-    return cast(Engine, current_app.extensions["engine"])
+    return cast("PerProcess[Engine]", current_app.extensions["engine"]).get()
 
 
 def embed(texts: list[str], dimensions: int | None = None) -> Embeddings:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from service import host
 from service.backlog import Tokens, Vectors
 from service.errors import ModelUnusable
 from service.models import probes, sources
@@ -16,6 +17,7 @@ from service.models.sources import Source
 from service.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    import torch
     from sentence_transformers import SentenceTransformer
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,8 @@ class TorchModel:
             *(self.name, self.dimension, self.tokenizer.max_length, dtype, self.pipeline.device, threads, cosine),
             time.monotonic() - started,
         )
+        if self.pipeline.device.type == "cuda":
+            _say_what_it_costs(self.pipeline.device)
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the token ids of each text, cut at the model's length."""
@@ -89,13 +93,27 @@ class TorchModel:
 
 
 def _chosen(device: str) -> str:
+    """Name one device: of several CUDA cards, worker i takes card (i - 1) modulo their number."""
     import torch
 
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+        return "cpu"
+    if not torch.cuda.is_available():
         raise ModelUnusable(f"EMBED_DEVICE={device}: torch {torch.__version__} finds no CUDA device; use auto or cpu")
-    return device
+    cards = torch.cuda.device_count()
+    return device if ":" in device else f"cuda:{(host.worker_number() - 1) % cards}"
+
+
+def _say_what_it_costs(device: "torch.device") -> None:
+    """Log what of the card's memory this worker took and what is left for others."""
+    import torch
+
+    free, total = (number // 2**20 for number in torch.cuda.mem_get_info(device))
+    ours = torch.cuda.memory_reserved(device) // 2**20
+    log.info(
+        "worker %d holds %d MB on %s, and its CUDA context beside that; %d of %d MB are free for others",
+        *(host.worker_number(), ours, device, free, total),
+    )
 
 
 def _load(source: Source, device: str, threads: int) -> "SentenceTransformer":

@@ -10,6 +10,7 @@ from service.engine import Engine
 from service.errors import ModelUnusable
 from service.models import sources
 from service.models.torch import TorchModel
+from service.models.torch import _chosen as chosen
 from tests.models.variants import collection, pieces, saved
 
 pytestmark = pytest.mark.model
@@ -105,6 +106,17 @@ def test_a_damaged_model_is_refused_in_one_line(tmp_path, breakage):
         TorchModel(sources.find(str(copy)), "cpu", "float32", threads=2)
 
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(("worker", "card"), [(1, "cuda:0"), (2, "cuda:1"), (3, "cuda:0")])
+def test_workers_share_the_cards_in_turn(monkeypatch, worker, card):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("service.host.worker_number", lambda: worker)
+
+    assert chosen("auto") == chosen("cuda") == card
+    assert chosen("cuda:1") == "cuda:1"
+    assert chosen("cpu") == "cpu"
 
 
 def test_a_cuda_device_that_is_not_there_is_refused(monkeypatch):

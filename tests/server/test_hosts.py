@@ -1,11 +1,11 @@
-"""The same wsgi.py behind nginx, under gunicorn, and under a uWSGI that would fork a loaded model."""
+"""The same wsgi.py behind nginx and under gunicorn: what differs is how a body arrives."""
 
 import shutil
 
 import pytest
 import requests
 
-from tests.server.processes import BIN, ROOT, Process, free_port
+from tests.server.processes import BIN, Process, free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.model]
 
@@ -62,22 +62,11 @@ def test_nginx_reaches_the_socket_and_chunked_bodies_arrive(start, launch, tmp_p
     assert len(answers(url, data=iter([b'{"input": ["one", ', b'"two"]}']))["data"]) == 2
 
 
-@pytest.mark.parametrize("options", [["-w", "1"], ["-w", "2", "--threads", "4"]])
-def test_gunicorn_serves_the_same_app(launch, options):
+def test_gunicorn_reads_chunked_bodies_too(launch):
     port = free_port()
-    gunicorn = launch(BIN / "gunicorn", *options, "-b", f"127.0.0.1:{port}", "wsgi:app")
+    gunicorn = launch(BIN / "gunicorn", "-w", "1", "-b", f"127.0.0.1:{port}", "wsgi:app")
     url = f"http://127.0.0.1:{port}"
     gunicorn.wait_for(lambda: answers(url, json={"input": "a"}))
 
     assert len(answers(url, json={"input": ["one", "two"]})["data"]) == 2
     assert len(answers(url, data=iter([b'{"input": ["one", ', b'"two"]}']))["data"]) == 2
-
-
-@pytest.mark.parametrize("options", [["--master", "-p", "1"], ["-p", "2"]])
-def test_a_uwsgi_that_would_fork_the_loaded_model_refuses_with_the_fix(launch, options):
-    port = free_port()
-    socket = ["--http-socket", f"127.0.0.1:{port}"]
-    uwsgi = launch(BIN / "uwsgi", *options, *socket, "--need-app", "--pythonpath", ROOT, "--module", "wsgi:app")
-
-    assert uwsgi.exit_code() == 22
-    assert "add `lazy-apps = true` to the ini" in uwsgi.log

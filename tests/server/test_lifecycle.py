@@ -1,10 +1,14 @@
 """Starting, stopping, reloading and failing, for real."""
 
 import os
+import re
 import shutil
 import signal
+import subprocess
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,6 +45,18 @@ def test_a_stop_while_the_model_loads_takes_about_a_second(start):
     assert time.monotonic() - stopped < 3
 
 
+def test_a_stop_while_the_model_is_compiled_takes_about_a_second_and_ends_the_compiler(start, tmp_path):
+    service = start(cache_dir=tmp_path / "empty")
+    service.wait_for(lambda: "loading the reference" in service.log)
+    compiler = int(subprocess.check_output(["pgrep", "-f", f"service export.*{tmp_path}/empty"]).split()[0])
+    stopped = time.monotonic()
+    service.popen.terminate()
+
+    service.exit_code(5)
+    assert time.monotonic() - stopped < 3
+    assert not Path(f"/proc/{compiler}/maps").exists() or not Path(f"/proc/{compiler}/maps").read_text()
+
+
 def test_a_rolling_reload_replaces_every_worker_and_loses_nothing(start, reference):
     service = start(workers=2).wait_until_ready(2)
     expected = reference.encode(["a text"])[0]
@@ -60,6 +76,29 @@ def test_a_rolling_reload_replaces_every_worker_and_loses_nothing(start, referen
 
     assert wrong == []
     assert len(service.workers()) == 2
+
+
+@pytest.mark.parametrize(("backend", "reloads"), [("openvino", 50), ("torch", 3)])
+def test_workers_that_are_stopped_inside_the_model_end_without_a_crash(start, backend, reloads):
+    service = start(backend=backend).wait_until_ready()
+    stopped, failed = threading.Event(), []
+
+    def ask():
+        while not stopped.is_set():
+            answer = service.post(["a text that keeps the model busy " * 20] * 8)
+            if answer.status_code != 200:
+                failed.append(answer.text)
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask) for _ in range(4)]
+        for _ in range(reloads):
+            before = service.workers()
+            service.command("c")
+            service.wait_for(lambda before=before: service.workers() and not service.workers() & before)
+        stopped.set()
+    assert [each.exception() for each in asking] == [None] * 4
+    assert failed == []
+    assert not re.search("terminate called|Segmentation|Aborted|DAMN|died|killed by signal", service.log)
 
 
 @pytest.fixture

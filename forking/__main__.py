@@ -1,0 +1,168 @@
+"""``python -m forking``: start each launcher with each app, watch who does what, and print the table."""
+
+import argparse
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+from bench import session
+from forking.launchers import LAUNCHERS, Launcher
+from service.models import sources
+
+ROOT = Path(__file__).parent.parent
+
+#: Seconds after which a request counts as hanging; the slowest honest first answer takes one.
+PATIENCE = 8
+
+VERSIONS = ("flask", "gunicorn", "openvino", "torch", "uvicorn", "uwsgi", "waitress")
+
+
+class Seen(NamedTuple):
+    """What was seen of one launcher with one app."""
+
+    imported: str
+    loaded: str
+    first: str
+    verdict: str
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the laboratory; print one table per app."""
+    parser = argparse.ArgumentParser(prog="python -m forking", description=__doc__)
+    parser.add_argument("--apps", default="device,torch,service", help="of device, cuda, torch, service")
+    parser.add_argument("--only", default="", help="launchers whose names hold this")
+    parser.add_argument("--json", type=Path, help="write what was seen here too")
+    options = parser.parse_args(arguments)
+    seen: dict[str, dict[str, Seen]] = {}
+    with tempfile.TemporaryDirectory() as directory:
+        for app in options.apps.split(","):
+            for launcher in LAUNCHERS:
+                if options.only in launcher.name:
+                    seen.setdefault(launcher.name, {})[app] = observe(launcher, app, Path(directory))
+                    print(f"{launcher.name}, {app}: {seen[launcher.name][app].verdict}", file=sys.stderr, flush=True)
+    print(table(seen))
+    if options.json:
+        record = {"date": datetime.now(UTC).date().isoformat(), "versions": {name: version(name) for name in VERSIONS}}
+        record["seen"] = {name: {app: one._asdict() for app, one in row.items()} for name, row in seen.items()}
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    return 0
+
+
+def observe(launcher: Launcher, app: str, directory: Path) -> Seen:
+    """Start one launcher, ask it four times at once, and end it."""
+    port = _free_port()
+    env = os.environ | {
+        "LAB_APP": app,
+        "LAB_DEVICE": str(_device(directory)),
+        "BENCH_MODEL": str(sources.find("all-MiniLM-L6-v2").directory),
+        "PYTHONPATH": str(ROOT),
+    }
+    log = directory / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            launcher.words(port), cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        _wait_until_up(process, port)
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(_ask, [port] * 4))
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return _judged(log.read_text(errors="replace"), answers)
+
+
+def table(seen: dict[str, dict[str, Seen]]) -> str:
+    """Return the table in Markdown: a row a launcher, for each app who imported and loaded, and the verdict."""
+    apps = list(next(iter(seen.values())))
+    header = [
+        "launcher",
+        *(f"{app}: imported / loaded / first answer / verdict" for app in apps),
+        "the notes say",
+        "and that",
+    ]
+    lines = [header, ["---"] * len(header)]
+    claims = {launcher.name: launcher.claim for launcher in LAUNCHERS}
+    for name, row in seen.items():
+        cells = [f"{one.imported} / {one.loaded} / {one.first} / **{one.verdict}**" for one in row.values()]
+        lines.append([f"`{name}`", *cells, claims[name], _holds(claims[name], row)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _holds(claim: str, row: dict[str, Seen]) -> str:
+    """Compare a claim with the run of the notes' app, whichever broke first."""
+    notes = [one.verdict for app, one in row.items() if app != "service"]
+    if not claim or not notes:
+        return ""
+    works = all(verdict == "works" for verdict in notes)
+    return "holds" if works == (claim == "works") else "does **not** hold"
+
+
+def _judged(log: str, answers: list[tuple[str, float]]) -> Seen:
+    who = {event: [int(pid) for pid in re.findall(rf"LAB {event} (\d+)", log)] for event in ("import", "load", "serve")}
+    importers, servers = set(who["import"]), set(who["serve"])
+    imported = "each worker" if servers and servers <= importers else f"{len(importers)} before the fork"
+    loaded = "each worker" if who["load"] and servers <= set(who["load"]) else "before the fork" if who["load"] else ""
+    results = [result for result, _ in answers]
+    good = results.count("right")
+    verdict = "works" if good == len(results) else next(result for result in results if result != "right")
+    if 0 < good < len(results):
+        verdict = f"fails for {len(results) - good} of {len(results)}: {verdict}"
+    return Seen(imported, loaded or "each worker", f"{answers[0][1]:.1f} s", verdict)
+
+
+def _ask(port: int) -> tuple[str, float]:
+    body = json.dumps({"input": ["a text"] * 32}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/embed", body, {"Content-Type": "application/json"})
+    started = time.monotonic()
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            result = "right" if len(json.load(answer)["data"]) == 32 else "wrong"
+    except urllib.error.HTTPError as error:
+        result = f"error {error.code}"
+    except TimeoutError:
+        result = "hangs"
+    except OSError:
+        result = "no answer"
+    return result, time.monotonic() - started
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], port: int, seconds: float = 90) -> None:
+    """Wait until something listens, and until nothing loads any more: many servers listen first."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.05)
+    session.settle(process.pid, quiet=0.7)
+
+
+def _device(directory: Path) -> Path:
+    library = directory / "device.so"
+    if not library.exists():
+        subprocess.run(["cc", "-shared", "-fPIC", "-pthread", "-o", library, ROOT / "forking" / "device.c"], check=True)
+    return library
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

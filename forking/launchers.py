@@ -1,0 +1,50 @@
+"""Every way to start the app, as a command line; the notes' claims beside those they speak of."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+BIN = Path(sys.prefix) / "bin"
+
+
+class Launcher(NamedTuple):
+    """A way to start an app of ``forking.apps``; ``claim`` is what the notes say of it: works, fails, or nothing."""
+
+    name: str
+    command: str
+    claim: str = ""
+
+    def words(self, port: int) -> list[str]:
+        """Return the command with its program's path."""
+        program, *rest = shlex.split(self.command.format(port=port, address=f"127.0.0.1:{port}"))
+        return [str(BIN / program), *rest]
+
+
+UWSGI = "uwsgi --http-socket {address} --need-app --pythonpath . --module forking.apps:app --threads 4 "
+GUNICORN = "gunicorn -b {address} forking.apps:app "
+UVICORN = "uvicorn --port {port} forking.apps:asgi "
+FLASK = "flask --app forking.apps:flask_app run --port {port} "
+PROCESSES = "python -m forking.processes "
+
+LAUNCHERS = [
+    Launcher("uwsgi -p 1", UWSGI + "-p 1", "works"),
+    Launcher("uwsgi -p 2", UWSGI + "-p 2", "fails"),
+    Launcher("uwsgi --master -p 1", UWSGI + "--master -p 1", "fails"),
+    Launcher("uwsgi --master -p 4", UWSGI + "--master -p 4", "fails"),
+    Launcher("uwsgi --master --lazy -p 2", UWSGI + "--master -p 2 --lazy"),
+    Launcher("uwsgi --master --lazy-apps -p 2", UWSGI + "--master -p 2 --lazy-apps"),
+    Launcher("gunicorn -w 1", GUNICORN + "-w 1", "works"),
+    Launcher("gunicorn -w 4", GUNICORN + "-w 4", "fails"),
+    Launcher("gunicorn -w 4 --preload", GUNICORN + "-w 4 --preload"),
+    Launcher("gunicorn -w 2 -k gthread", GUNICORN + "-w 2 -k gthread --threads 4"),
+    Launcher("gunicorn in a program", "python -m forking.program {port}"),
+    Launcher("uvicorn --workers 1", UVICORN),
+    Launcher("uvicorn --workers 4", UVICORN + "--workers 4", "works"),
+    Launcher("flask run", FLASK),
+    Launcher("flask run --debug", FLASK + "--debug"),
+    Launcher("waitress", "waitress-serve --threads 4 --listen={address} forking.apps:app"),
+    Launcher("multiprocessing, fork", PROCESSES + "fork {port}"),
+    Launcher("multiprocessing, spawn", PROCESSES + "spawn {port}"),
+    Launcher("multiprocessing, forkserver", PROCESSES + "forkserver {port}"),
+]

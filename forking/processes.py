@@ -1,0 +1,30 @@
+"""Processes made by multiprocessing that share a socket: ``python -m forking.processes fork|spawn|forkserver PORT``."""
+
+import multiprocessing
+import socket
+import sys
+from typing import Any
+
+import waitress
+
+from forking.apps import app  # before any fork, as people do
+
+
+def serve(listener: socket.socket) -> None:
+    """Serve in this process."""
+    waitress.serve(app, sockets=[listener], threads=4)
+
+
+def main(method: str, port: int) -> None:
+    """Serve from two processes."""
+    context: Any = multiprocessing.get_context(method)
+    listener = socket.create_server(("127.0.0.1", port))
+    processes = [context.Process(target=serve, args=(listener,)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

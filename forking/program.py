@@ -1,0 +1,25 @@
+"""gunicorn inside a program of one's own, as its documentation shows: ``python -m forking.program PORT``."""
+
+import sys
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from forking.apps import app  # before the fork, as people do
+
+
+class Program(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """The program."""
+
+    def load_config(self) -> None:
+        """Set what a command line would."""
+        self.cfg.set("bind", f"127.0.0.1:{sys.argv[1]}")
+        self.cfg.set("workers", 2)
+
+    def load(self) -> Any:
+        """Return the app."""
+        return app
+
+
+if __name__ == "__main__":
+    Program().run()
