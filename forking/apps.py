@@ -80,8 +80,8 @@ class Told:
         return served
 
 
-flask_app = create()
-app = Told(flask_app)
+app = create()
+app.wsgi_app = Told(app.wsgi_app)
 
 if "uvicorn" in sys.argv[0]:
     from a2wsgi import WSGIMiddleware

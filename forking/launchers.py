@@ -24,7 +24,7 @@ class Launcher(NamedTuple):
 UWSGI = "uwsgi --http-socket {address} --need-app --pythonpath . --module forking.apps:app --threads 4 "
 GUNICORN = "gunicorn -b {address} forking.apps:app "
 UVICORN = "uvicorn --port {port} forking.apps:asgi "
-FLASK = "flask --app forking.apps:flask_app run --port {port} "
+FLASK = "flask --app forking.apps:app run --port {port} "
 PROCESSES = "python -m forking.processes "
 
 LAUNCHERS = [

@@ -45,6 +45,8 @@ class TorchModel:
     """
 
     def __init__(self, source: Source, device: str, dtype: str, threads: int) -> None:
+        import torch
+
         started = time.monotonic()
         sources.verify(source)
         self.name = source.name
@@ -52,7 +54,10 @@ class TorchModel:
         self.tokenizer = _tokenizer_of(self.pipeline)
         self.layout = _layout_of(self.pipeline)
         self.batch_tokens = BATCH_TOKENS[self.pipeline.device.type]
-        self.dimension, cosine = self._verified(source, dtype)
+        try:
+            self.dimension, cosine = self._verified(source, dtype)
+        except torch.OutOfMemoryError as error:
+            raise ModelUnusable(f"{source.directory} has no room on {self.pipeline.device}: {error}") from None
         log.info(
             "%s: %d dimensions, at most %s tokens a text, torch %s on %s with %d threads, "
             "cosine to float32 sentence-transformers >= %.6f, ready in %.1f s",

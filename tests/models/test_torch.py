@@ -108,6 +108,19 @@ def test_a_damaged_model_is_refused_in_one_line(tmp_path, breakage):
     assert "\n" not in str(refusal.value)
 
 
+def test_a_model_that_has_no_room_on_its_device_is_refused_in_one_line(monkeypatch):
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    def fail(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(SentenceTransformer, "encode", fail)
+
+    with pytest.raises(ModelUnusable, match="has no room on cpu: CUDA out of memory"):
+        TorchModel(sources.find("all-MiniLM-L6-v2"), "cpu", "float32", threads=2)
+
+
 @pytest.mark.parametrize(("worker", "card"), [(1, "cuda:0"), (2, "cuda:1"), (3, "cuda:0")])
 def test_workers_share_the_cards_in_turn(monkeypatch, worker, card):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
