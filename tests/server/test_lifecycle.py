@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench import session
 from service.models import sources
 
 pytestmark = [pytest.mark.server, pytest.mark.model]
@@ -48,7 +48,9 @@ def test_a_stop_while_the_model_loads_takes_about_a_second(start):
 def test_a_stop_while_the_model_is_compiled_takes_about_a_second_and_ends_the_compiler(start, tmp_path):
     service = start(cache_dir=tmp_path / "empty")
     service.wait_for(lambda: "loading the reference" in service.log)
-    compiler = int(subprocess.check_output(["pgrep", "-f", f"service export.*{tmp_path}/empty"]).split()[0])
+    [compiler] = [
+        pid for pid in session.pids(service.popen.pid) if b"export" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
     stopped = time.monotonic()
     service.popen.terminate()
 
