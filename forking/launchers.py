@@ -41,6 +41,7 @@ LAUNCHERS = [
     Launcher("gunicorn in a program", "python -m forking.program {port}"),
     Launcher("uvicorn --workers 1", UVICORN),
     Launcher("uvicorn --workers 4", UVICORN + "--workers 4", "works"),
+    Launcher("uvicorn --interface wsgi", UVICORN.replace("asgi", "app") + "--interface wsgi --workers 2"),
     Launcher("flask run", FLASK),
     Launcher("flask run --debug", FLASK + "--debug"),
     Launcher("waitress", "waitress-serve --threads 4 --listen={address} forking.apps:app"),
