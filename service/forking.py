@@ -40,6 +40,7 @@ class PerProcess(Generic[Value]):
             StartError: it cannot be made.
         """
         if not host.will_fork():
+            die_on_signals()
             self._load()
             return
         log.warning(
@@ -62,7 +63,6 @@ class PerProcess(Generic[Value]):
         return self._value
 
     def _load(self) -> None:
-        die_on_signals()
         self._value = self._make()
         self._owner = os.getpid()
 
@@ -73,10 +73,10 @@ class PerProcess(Generic[Value]):
                 "this process was forked after the model was loaded, and torch does not start again in a forked "
                 "process; import the app in the process that serves, or start that one with spawn"
             )
-        self._value = self._make()
-        self._owner = os.getpid()
+        self._load()
 
     def _load_or_exit(self) -> None:
+        die_on_signals()
         try:
             self._load()
         except StartError as error:

@@ -18,7 +18,6 @@ except ImportError:
 #: The most bytes of a body that are read and thrown away, so that the client hears why it was refused, not a reset.
 DISCARD = 256 * 2**20
 
-
 #: What to tell whoever starts a server so that the app is imported before the fork.
 ADVICE = (
     "Let each worker import the app instead (uWSGI: lazy-apps = true; gunicorn: no --preload), "
