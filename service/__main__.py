@@ -1,4 +1,4 @@
-"""The command line: ``python -m service export`` compiles a model ahead of time."""
+"""The command line: ``python -m service export`` compiles a model ahead of time, ``reload`` replaces the workers."""
 
 import argparse
 import logging
@@ -6,7 +6,9 @@ import sys
 import warnings
 from pathlib import Path
 
-from service.errors import StartError
+from service import systemd
+from service.errors import ServiceError
+from service.master import Master
 from service.models import export, sources
 from service.models.artifact import Artifact
 from service.settings import Settings
@@ -16,10 +18,11 @@ log = logging.getLogger("service")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return 0, or 1 after one line on standard error that says what to change."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    systemd.set_up_logging()
+    options = _parser().parse_args(arguments)
     try:
-        return _export(_parser().parse_args(arguments))
-    except StartError as error:
+        return int(options.run(options))
+    except ServiceError as error:
         log.error("%s", error)  # noqa: TRY400  # one line for an operator
         return 1
 
@@ -38,6 +41,11 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _reload(options: argparse.Namespace) -> int:
+    Master(Path(Settings.from_env().run_dir)).reload(options.timeout)
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m service", description="Text embeddings over HTTP.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -50,6 +58,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--model", help="a directory, a Hub name or all-MiniLM-L6-v2 (default: EMBED_MODEL)")
     command.add_argument("--name", help="what the model is called (default: its name or directory)")
     command.add_argument("--cache-dir", help="where compiled models are kept (default: EMBED_CACHE_DIR)")
+    command.set_defaults(run=_export)
+    command = commands.add_parser(
+        "reload",
+        help="replace one worker after the other",
+        description="Replace one worker of the running service after the other and return when all are new. Requests "
+        "are answered meanwhile. Fails if a new worker does not start; the ones not replaced yet go on serving.",
+    )
+    command.add_argument(
+        "--timeout", type=float, default=300, metavar="SECONDS", help="fail after this long (default: %(default)s)"
+    )
+    command.set_defaults(run=_reload)
     return parser
 
 

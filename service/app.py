@@ -40,6 +40,7 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
 def start_engine(settings: Settings, model: Model | None) -> Engine:
     """Load the model, unless it is given, and start the engine around it."""
     batch_tokens = None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens
-    engine = Engine(model or models.load(settings, host.worker_count()), batch_tokens, settings.request_timeout)
+    model = model or models.load(settings, host.worker_count())
+    engine = Engine(model, batch_tokens, settings.request_timeout, settings.batch_timeout)
     atexit.register(engine.close)
     return engine

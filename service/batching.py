@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from service.backlog import Backlog, Job, Text, Tokens, Vectors
@@ -25,6 +26,7 @@ class Batcher:
         self._backlog = Backlog(budget)
         self._changed = threading.Condition()
         self._closed = False
+        self._batch_started: float | None = None
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
@@ -33,6 +35,11 @@ class Batcher:
         with self._changed:
             self._backlog.add(job)
             self._changed.notify()
+
+    def busy_for(self) -> float:
+        """Return the seconds that the present batch has been running; 0 between batches."""
+        started = self._batch_started
+        return 0.0 if started is None else time.monotonic() - started
 
     def is_alive(self) -> bool:
         """Tell whether batches are being computed."""
@@ -47,7 +54,9 @@ class Batcher:
 
     def _run(self) -> None:
         while batch := self._next():
+            self._batch_started = time.monotonic()
             self._answer(batch)
+            self._batch_started = None
 
     def _next(self) -> list[Text]:
         """Wait for work; an empty batch means that the batcher was closed."""

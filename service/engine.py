@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from service import host
 from service.backlog import Job, Tokens, Vectors
 from service.batching import Batcher
 from service.errors import ClientGone, DeadlinePassed, InvalidInput
@@ -43,11 +44,22 @@ class Engine:
         model: computes the batches.
         batch_tokens: tokens of a batch; None takes what the model recommends.
         timeout: seconds that a request may take.
+        batch_timeout: seconds that a batch may take; after that the model is taken to hang.
+        replace: ends this process, which its server then replaces.
     """
 
-    def __init__(self, model: Model, batch_tokens: int | None = None, timeout: float = 300.0) -> None:
+    def __init__(
+        self,
+        model: Model,
+        batch_tokens: int | None = None,
+        timeout: float = 300.0,
+        batch_timeout: float = 30.0,
+        replace: Callable[[str], object] = host.end_worker,
+    ) -> None:
         self.model = model
         self._timeout = timeout
+        self._batch_timeout = batch_timeout
+        self._replace = replace
         self._batcher = Batcher(model.embed, batch_tokens or model.batch_tokens)
 
     def embed(
@@ -96,6 +108,8 @@ class Engine:
                 job.give_up(
                     DeadlinePassed(f"not answered within {self._timeout:g} seconds; send fewer texts at a time")
                 )
+            if self._batcher.busy_for() > self._batch_timeout:
+                self._replace(f"a batch has been running for more than {self._batch_timeout:g} seconds")
         if job.error is not None:
             raise job.error
 

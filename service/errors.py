@@ -4,6 +4,7 @@
     ├── StartError        the service cannot start; raised before the first request
     │   ├── BadSetting        an EMBED_* variable is unknown or has a value that cannot be used
     │   └── ModelUnusable     the model is missing, unreadable or not a sentence-transformers model
+    ├── CommandFailed     a command to a running service was not carried out
     └── RequestError      one request cannot be answered; the next one may
         ├── InvalidInput      the request cannot be served as written
         ├── UnknownModel      the request asks about a model that is not served here
@@ -30,6 +31,10 @@ class BadSetting(StartError):
 
 class ModelUnusable(StartError):
     """The model is missing, unreadable or not a sentence-transformers model."""
+
+
+class CommandFailed(ServiceError):
+    """A command to a running service was not carried out."""
 
 
 class RequestError(ServiceError):

@@ -80,7 +80,7 @@ class PerProcess(Generic[Value]):
         try:
             self._load()
         except StartError as error:
-            print(f"worker {host.worker_number()} cannot start: {error}", file=sys.stderr, flush=True)
+            log.error("worker %d cannot start: %s", host.worker_number(), error)  # noqa: TRY400  # for an operator
             if host.is_respawn():
                 os._exit(1)
             host.end_instance()
@@ -88,22 +88,26 @@ class PerProcess(Generic[Value]):
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Guard the import of the app: fail in one line.
+    """Guard the creation of the app: a StartError is one line for an operator, not a traceback.
 
     Raises:
-        StartError: whatever the guarded code raised, if this worker starts for the first time: uWSGI's ``need-app``
-            then ends the whole instance. A worker that was respawned exits alone and is tried again, since there
+        Exception: whatever the guarded code raised, if this worker starts for the first time: uWSGI's ``need-app`` then
+            ends the whole instance. A worker that was respawned exits alone and is tried again, since there
             ``need-app`` would take a running service down with it.
     """
-    sys.tracebacklimit = 0  # a StartError is one line for an operator, not a traceback
     try:
         yield
     except StartError as error:
         if not host.is_respawn():
+            sys.tracebacklimit = 0
             raise
-        print(f"worker {host.worker_number()} cannot start: {error}", file=sys.stderr, flush=True)
+        log.error("worker %d cannot start: %s", host.worker_number(), error)  # noqa: TRY400  # for an operator
         os._exit(1)
-    del sys.tracebacklimit
+    except Exception:
+        if not host.is_respawn():
+            raise
+        log.exception("worker %d cannot start", host.worker_number())
+        os._exit(1)
 
 
 def die_on_signals() -> None:

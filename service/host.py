@@ -1,11 +1,14 @@
 """What the server that hosts this process can tell: uWSGI's own module, or nothing under any other server."""
 
+import faulthandler
+import logging
 import os
 import select
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
@@ -14,6 +17,8 @@ try:
     import uwsgi  # type: ignore[import-untyped, no-redef]  # exists only inside a uWSGI process
 except ImportError:
     uwsgi = None
+
+log = logging.getLogger(__name__)
 
 #: The most bytes of a body that are read and thrown away, so that the client hears why it was refused, not a reset.
 DISCARD = 256 * 2**20
@@ -54,6 +59,13 @@ def end_instance() -> NoReturn:
     os._exit(4)
 
 
+def end_worker(reason: str) -> NoReturn:
+    """End this worker at once, after writing to the log where each of its threads is; the server starts another."""
+    log.critical("%s; this worker ends and is replaced", reason)
+    faulthandler.dump_traceback(all_threads=True)
+    os._exit(70)
+
+
 def is_respawn() -> bool:
     """Tell whether an earlier process of this uWSGI worker has served before."""
     return uwsgi is not None and uwsgi.worker_id() > 0 and _this_worker()["respawn_count"] > 0
@@ -67,6 +79,20 @@ def worker_number() -> int:
 def worker_count() -> int:
     """Return how many processes share this machine's cores."""
     return int(uwsgi.numproc) if uwsgi is not None else 1
+
+
+def address() -> str:
+    """Return where uWSGI listens, for a person to read."""
+    assert uwsgi is not None
+    options: dict[str, bytes] = uwsgi.opt
+    if "http-socket" in options:
+        return f"http://{options['http-socket'].decode()}"
+    return options.get("socket", b"the socket that systemd holds").decode()
+
+
+def run_dir() -> Path | None:
+    """Return the directory of the master's fifo and statistics; None if no such master runs this process."""
+    return Path(uwsgi.opt["stats"].decode()).parent if uwsgi is not None and "stats" in uwsgi.opt else None
 
 
 def read_chunked(limit: int) -> tuple[bytes, int]:

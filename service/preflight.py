@@ -3,6 +3,7 @@
 The check runs in a child: what the master imported, every worker would inherit, and a rolling reload could not renew.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -14,19 +15,20 @@ STOP = (signal.SIGINT, signal.SIGTERM)
 
 
 def check() -> int:
-    """Return 0 if the service can start, else 1 after printing why."""
-    from service import models
+    """Return 0 if the service can start, else 1 after logging why."""
+    from service import host, models, systemd
     from service.errors import StartError
     from service.settings import Settings
 
+    systemd.set_up_logging()
+    log = logging.getLogger("service")
     try:
         settings = Settings.from_env()
         source = models.prepare(settings)
     except StartError as error:
-        print(f"the service cannot start: {error}", file=sys.stderr, flush=True)
+        log.error("the service cannot start: %s", error)  # noqa: TRY400  # one line for an operator
         return 1
-    address = settings.socket or f"http://{settings.http}"
-    print(f"serving {source.name} with {settings.workers} workers on {address}", file=sys.stderr, flush=True)
+    log.info("serving %s with %d workers on %s", source.name, settings.workers, host.address())
     return 0
 
 

@@ -31,6 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_inputs: Count = 2048
     max_body_bytes: Count = 32 * 2**20
     request_timeout: Annotated[float, Meta(gt=0)] = 300.0
+    batch_timeout: Annotated[float, Meta(gt=0)] = 30.0
 
     http: str = "127.0.0.1:5000"
     socket: str = ""

@@ -12,7 +12,7 @@ MODULES = sorted(path for path in SERVICE.rglob("*.py"))
 
 #: Imports point inwards: a module may import from its own ring or from one further in.
 RINGS = [
-    {"settings", "errors", "host", "cpu", "memory"},
+    {"settings", "errors", "host", "cpu", "memory", "systemd", "master"},
     {"engine", "batching", "backlog", "tokenizer", "models", "forking"},
     {"app", "api", "preflight", "__main__", ""},
 ]

@@ -1,4 +1,5 @@
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -91,6 +92,32 @@ def test_what_a_given_up_request_still_waits_for_is_never_computed(stuck):
 
     assert ["never computed"] not in stuck.model.batches
     assert ["another text"] in stuck.model.batches
+
+
+def test_a_batch_that_hangs_has_the_process_replaced():
+    model, complaints = StuckModel(), []
+    engine = Engine(model, timeout=1, batch_timeout=0.2, replace=complaints.append)
+    with pytest.raises(DeadlinePassed):
+        engine.embed(["a"])
+    model.released.set()
+    engine.close()
+
+    assert complaints[0] == "a batch has been running for more than 0.2 seconds"
+
+
+class SlowModel(FakeModel):
+    def embed(self, batch):
+        time.sleep(0.05)
+        return super().embed(batch)
+
+
+def test_many_batches_may_take_longer_than_one():
+    complaints = []
+    engine = Engine(SlowModel(), batch_tokens=1, batch_timeout=0.2, replace=complaints.append)
+    engine.embed(list("abcdefgh"))
+    engine.close()
+
+    assert complaints == []
 
 
 def test_a_closed_engine_is_not_ready(model):

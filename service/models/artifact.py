@@ -7,8 +7,8 @@
         probes.json        texts and the reference's vectors for them, to judge it on another CPU
         seal.json          sizes and times of these files and of the source's when they were last found right
 
-A directory appears complete or not at all. KEY stands for the source's path: a model that changed in place is noticed
-by its files' sizes and times, then by their hashes, and its artifact is replaced.
+A directory appears complete or not at all. KEY stands for the source's identity, mostly its path: a model that
+changed in place is noticed by its files' sizes and times, then by their hashes, and its artifact is replaced.
 """
 
 import hashlib
@@ -76,7 +76,7 @@ class Artifact:
     """
 
     def __init__(self, source: Source, cache: Path) -> None:
-        key = hashlib.sha256(str(source.directory.resolve()).encode()).hexdigest()[:12]
+        key = hashlib.sha256(sources.identity(source).encode()).hexdigest()[:12]
         self.source = source
         self.cache = cache
         self.directory = cache / f"{source.name.replace('/', '--')}-{key}"

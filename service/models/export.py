@@ -79,12 +79,19 @@ def _run_export(artifact: Artifact) -> None:
     with subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:  # noqa: S603
         assert process.stderr is not None
         for line in process.stderr:
-            sys.stderr.write(last)
-            sys.stderr.flush()
-            last = line
+            _relay(last)
+            last = line.rstrip()
     if process.returncode:
-        raise ModelUnusable(last.removeprefix("ERROR ").strip() or f"the export ended with {process.returncode}")
-    sys.stderr.write(last)
+        raise ModelUnusable(last.removeprefix("ERROR ") or f"the export ended with {process.returncode}")
+    _relay(last)
+
+
+def _relay(line: str) -> None:
+    level, _, message = line.partition(" ")
+    if level in logging.getLevelNamesMapping():
+        log.log(logging.getLevelNamesMapping()[level], message)
+    elif line:
+        log.warning("%s", line)
 
 
 @contextmanager

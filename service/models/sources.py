@@ -73,12 +73,24 @@ def verify(source: Source) -> None:
         ModelUnusable: they are not the expected ones.
     """
     weights = "model.safetensors"
-    if source.name == EMBEDDED and source.directory == _embedded():
+    if is_embedded(source):
         digest = digests(source.directory, [weights]).get(weights)
         if digest != EMBEDDED_SHA256:
             raise ModelUnusable(
                 f"EMBED_MODEL={EMBEDDED}: {source.directory / weights} has SHA-256 {digest}: reinstall it"
             )
+
+
+def identity(source: Source) -> str:
+    """Return what stays the same while this is the same model: its path, but each release of ours has a copy of the
+    embedded one.
+    """
+    return EMBEDDED_SHA256 if is_embedded(source) else str(source.directory.resolve())
+
+
+def is_embedded(source: Source) -> bool:
+    """Tell whether this is the model that is installed as a package."""
+    return source.name == EMBEDDED and source.directory == _embedded()
 
 
 def _check(source: Source, model: str) -> None:

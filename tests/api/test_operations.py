@@ -8,3 +8,10 @@ def test_without_its_batcher_the_process_is_alive_but_not_ready(client, app):
 
     assert client.get("/livez").status_code == 200
     assert client.get("/readyz").status_code == 503
+
+
+def test_without_uwsgi_there_are_no_metrics_and_the_answer_says_why(client):
+    answer = client.get("/metrics")
+
+    assert answer.status_code == 501
+    assert "uWSGI's master" in answer.json["message"]
