@@ -26,17 +26,22 @@ def free_port():
 class Process:
     """A server in a session of its own, whose log is kept and whose whole group ends with the test."""
 
-    def __init__(self, command, directory, env=None, cwd=ROOT):
-        self.log_file = directory / f"{Path(command[0]).name}.log"
-        with self.log_file.open("wb") as log:
+    def __init__(self, command, directory, env=None, cwd=ROOT, pass_fds=()):
+        self.log_file = directory / f"{type(self).__name__}.log"
+        with self.log_file.open("ab") as log:
             self.popen = subprocess.Popen(
-                command,
+                self.wrap(command),
                 cwd=cwd,
                 env={name: value for name, value in os.environ.items() if not name.startswith("EMBED_")} | (env or {}),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
+
+    def wrap(self, command):
+        """Return the command that is run for ``command``."""
+        return command
 
     @property
     def log(self):
@@ -65,13 +70,13 @@ class Process:
 class Service(Process):
     """``uwsgi --ini uwsgi.ini`` as it is, on a port of its own."""
 
-    def __init__(self, directory, cwd=ROOT, options=(), **settings):
+    def __init__(self, directory, cwd=ROOT, options=(), ini=ROOT / "uwsgi.ini", pass_fds=(), **settings):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.run_dir = directory / "run"
         env = {"EMBED_HTTP": f"127.0.0.1:{self.port}", "EMBED_RUN_DIR": str(self.run_dir)}
         env |= {f"EMBED_{name.upper()}": str(value) for name, value in settings.items()}
-        super().__init__([BIN / "uwsgi", "--ini", ROOT / "uwsgi.ini", *options], directory, env, cwd)
+        super().__init__([BIN / "uwsgi", "--ini", ini, *options], directory, env, cwd, pass_fds)
 
     def stats(self):
         """What uWSGI tells about itself; None before it does."""

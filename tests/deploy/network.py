@@ -1,0 +1,68 @@
+"""A private network of network namespaces: a front host and others, each with an address of its own."""
+
+import ctypes
+import os
+import socket
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+#: The front host; the others are counted from 10.0.0.11, as in deploy/nginx/upstreams/several-machines.conf.
+FRONT = "10.0.0.1"
+
+CLONE_NEWNET = 0x40000000
+
+
+def ip(command):
+    subprocess.run(["ip", *command.split()], check=True, capture_output=True)
+
+
+def enter(namespace):
+    """Move this thread into a network namespace."""
+    with Path(namespace).open() as file:
+        assert ctypes.CDLL(None).setns(file.fileno(), CLONE_NEWNET) == 0
+
+
+class Network:
+    """Use it as a context; it is gone afterwards. A host is known by its number, the front host is 0."""
+
+    def __init__(self, hosts):
+        self._names = [f"embeddings-{os.getpid()}-{number}" for number in range(hosts + 1)]
+
+    def __enter__(self):
+        front = self._names[0]
+        for name in self._names:
+            ip(f"netns add {name}")
+            ip(f"-n {name} link set lo up")
+        ip(f"-n {front} link add bridge type bridge")
+        ip(f"-n {front} address add {FRONT}/24 dev bridge")
+        ip(f"-n {front} link set bridge up")
+        for number, name in enumerate(self._names[1:], start=1):
+            ip(f"-n {front} link add port{number} type veth peer name eth0 netns {name}")
+            ip(f"-n {front} link set port{number} master bridge up")
+            ip(f"-n {name} address add {self.address(number)}/24 dev eth0")
+            ip(f"-n {name} link set eth0 up")
+        return self
+
+    def __exit__(self, *_):
+        for name in self._names:
+            subprocess.run(["ip", "netns", "delete", name], check=False)
+
+    def address(self, number):
+        return f"10.0.0.{10 + number}"
+
+    def path(self, number):
+        """The file by which a thread enters the host's namespace."""
+        return f"/run/netns/{self._names[number]}"
+
+    def prefix(self, number):
+        """What a command is run with to be on that host."""
+        return ["ip", "netns", "exec", self._names[number]]
+
+    def hold(self, number, port):
+        """Listen on that host, as its systemd would."""
+        with ThreadPoolExecutor(1, initializer=enter, initargs=[self.path(number)]) as inside:
+            return inside.submit(socket.create_server, (self.address(number), port), backlog=4096).result()
+
+    def cut_off(self, number):
+        ip(f"-n {self._names[0]} link set port{number} down")

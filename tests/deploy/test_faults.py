@@ -1,0 +1,195 @@
+"""nginx, a held socket and uWSGI under load: what breaks on the server side costs no client an answer."""
+
+import os
+import shutil
+import signal
+import socket
+import time
+
+import pytest
+
+from service.errors import CommandFailed
+from service.master import Master
+from tests.deploy.stage import copy_tree
+
+pytestmark = [pytest.mark.deploy, pytest.mark.server, pytest.mark.model]
+
+#: A model that hangs once, when a file tells it to.
+HANG = """
+        import pathlib, time
+        if pathlib.Path("{directory}/hang").exists():
+            pathlib.Path("{directory}/hang").unlink()
+            time.sleep(999)
+        self._request.infer()
+"""
+
+
+def test_twenty_rolling_reloads_lose_nothing(serve, nginx, load):
+    service = serve()
+    nginx()
+    with load() as answers:
+        for _ in range(20):
+            answers.wait_for(20)
+            Master(service.run_dir).reload(30)
+        answers.wait_for(20)
+
+    assert not answers.wrong
+    assert service.stats()["workers"][0]["respawn_count"] == 21
+
+
+def test_a_restart_behind_the_held_socket_loses_nothing(serve, nginx, load):
+    service = serve()
+    nginx()
+    with load() as answers:
+        for _ in range(5):
+            answers.wait_for(20)
+            service.popen.terminate()
+            assert service.exit_code() == 0
+            service = serve()
+        answers.wait_for(20)
+
+    assert not answers.wrong
+
+
+def test_a_reload_of_nginx_loses_nothing(serve, nginx, load):
+    serve()
+    proxy = nginx()
+    with load() as answers:
+        for _ in range(20):
+            answers.wait_for(20)
+            proxy.popen.send_signal(signal.SIGHUP)
+        answers.wait_for(20)
+
+    assert not answers.wrong
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_bad_release_stops_the_reload_and_the_good_one_after_it_heals(serve, nginx, load, tmp_path, workers):
+    (tmp_path / "tree").mkdir()
+    tree = copy_tree(tmp_path / "tree")
+    service = serve(root=tree, workers=workers)
+    nginx()
+    with load() as answers:
+        answers.wait_for(20)
+        (tree / "service/app.py").write_text("this is no Python")
+        with pytest.raises(CommandFailed, match="worker 1 does not start"):
+            Master(service.run_dir).reload(30)
+        if workers > 1:
+            answers.wait_for(20)
+        shutil.copy("service/app.py", tree / "service/app.py")
+        service.wait_until_ready(workers)
+        answers.wait_for(20)
+
+    assert not answers.wrong
+    assert "SyntaxError" in service.log
+
+
+def test_ten_workers_killed_lose_nothing(serve, nginx, load):
+    service = serve()
+    nginx()
+    with load() as answers:
+        for _ in range(10):
+            answers.wait_for(20)
+            (worker,) = service.workers()
+            os.kill(worker, signal.SIGKILL)
+            service.wait_for(lambda worker=worker: service.workers() - {worker})
+        answers.wait_for(20)
+
+    assert not answers.wrong
+
+
+def test_a_killed_master_loses_nothing_once_it_is_started_again(serve, nginx, load):
+    service = serve()
+    nginx()
+    with load() as answers:
+        answers.wait_for(20)
+        service.popen.kill()
+        service.popen.wait()
+        serve()
+        answers.wait_for(20)
+
+    assert not answers.wrong
+
+
+def test_what_comes_while_the_model_loads_waits_also_if_that_is_stopped_and_begun_again(serve, nginx, load):
+    service = serve()
+    nginx()
+    with load() as answers:
+        answers.wait_for(20)
+        service.popen.terminate()
+        service.exit_code()
+        loading = serve(wait=False)
+        loading.wait_for(lambda: "spawned uWSGI worker 1" in loading.log.rpartition("*** Starting")[2])
+        loading.popen.terminate()
+        loading.exit_code(5)
+        serve()
+        answers.wait_for(20)
+
+    assert not answers.wrong
+
+
+def test_a_worker_whose_model_hangs_is_replaced_and_its_requests_are_answered(serve, nginx, load, tmp_path):
+    (tmp_path / "tree").mkdir()
+    tree = copy_tree(tmp_path / "tree")
+    model = tree / "service/models/openvino.py"
+    model.write_text(model.read_text().replace("        self._request.infer()\n", HANG.format(directory=tmp_path)))
+    service = serve(root=tree, batch_timeout=2)
+    nginx()
+    with load() as answers:
+        answers.wait_for(20)
+        (tmp_path / "hang").touch()
+        service.wait_for(lambda: "a batch has been running for more than 2 seconds" in service.log)
+        answers.wait_for(20)
+
+    assert not answers.wrong
+    assert 'openvino.py", line' in service.log
+
+
+def test_clients_that_leave_cost_the_others_nothing(serve, nginx, load, port):
+    service = serve()
+    nginx()
+    body = b'{"input": [' + b",".join([b'"%s"' % (b"a long text " * 40)] * 64) + b"]}"
+    with load() as answers:
+        for _ in range(40):
+            with socket.create_connection(("127.0.0.1", port)) as leaving:
+                leaving.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                time.sleep(0.02)
+        answers.wait_for(50)
+    service.wait_for(lambda: not any(core["in_request"] for core in service.stats()["workers"][0]["cores"]), 10)
+
+    assert not answers.wrong
+    assert "Traceback" not in service.log
+
+
+def test_slow_uploads_occupy_no_thread(serve, nginx, load, port):
+    service = serve(threads=2)
+    nginx()
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
+    for each in slow:
+        each.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{")
+    with load() as answers:
+        answers.wait_for(50)
+        for each in slow:
+            each.sendall(b" ")
+        answers.wait_for(50)
+    for each in slow:
+        each.close()
+
+    assert not answers.wrong
+    assert answers.slowest < 5
+    assert not service.stats()["workers"][0]["exceptions"]
+
+
+def test_a_frozen_service_is_answered_for_by_nginx_after_two_tries(serve, nginx, port):
+    import requests
+
+    service = serve()
+    nginx(replaced={"uwsgi_read_timeout    65s": "uwsgi_read_timeout    1s"})
+    os.killpg(service.popen.pid, signal.SIGSTOP)
+    started = time.monotonic()
+    answer = requests.post(f"http://127.0.0.1:{port}/v1/embeddings", json={"input": "a"}, timeout=30)
+
+    assert answer.status_code == 504
+    assert answer.json()["message"].startswith("no worker answered in time")
+    assert 1.9 < time.monotonic() - started < 4
+    os.killpg(service.popen.pid, signal.SIGCONT)
