@@ -2,6 +2,8 @@
 # make serve   setup, then serve on 127.0.0.1:5000 in the foreground
 # make test    setup, then lint, types and every test
 # make lint    ruff and mypy alone
+# make test-systemd
+#              deploy/install on a Debian that boots systemd, alone; as root, five minutes
 # make forking every launcher with the notes' app and this service: who breaks; five minutes
 # make bench   the comparison table: this service beside what people would pick instead; half an hour
 
@@ -12,7 +14,7 @@ PIP := $(VENV)/bin/pip --disable-pip-version-check install -c constraints.txt
 
 INFINITY := .venv-infinity
 
-.PHONY: setup serve test lint bench forking
+.PHONY: setup serve test test-systemd lint bench forking
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.serves
@@ -22,6 +24,9 @@ serve: setup
 
 test: lint
 	$(VENV)/bin/pytest
+
+test-systemd: $(VENV)/.tests
+	$(VENV)/bin/pytest -m systemd
 
 lint: $(VENV)/.tests
 	$(VENV)/bin/ruff format --check .

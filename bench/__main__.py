@@ -1,11 +1,11 @@
-"""``python -m bench``: the comparison; ``... growth``: how cost grows; ``... gpu``: torch on one CUDA card."""
+"""``python -m bench``: the comparison; ``growth``: how cost grows; ``soak``: whether memory does; ``gpu``: CUDA."""
 
 import argparse
 import logging
 import sys
 from pathlib import Path
 
-from bench import comparison, contenders, gpu, growth, report, synthetic, texts
+from bench import comparison, contenders, gpu, growth, report, soak, synthetic, texts
 from service.models import sources
 
 log = logging.getLogger("bench")
@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         results = growth.grow(str(model), write, options.rounds, options.seconds, longest)
         report.save(path, {"results": results})
         growth.draw(results, PLOTS, options.model)
+    elif options.what == "soak":
+        report.save(path, {"results": soak.soak(str(model), write, options.minutes)})
     else:
         report.save(path, {"results": gpu.measure(str(model), write, options.rounds, options.seconds)})
     log.info("written to %s", path)
@@ -40,13 +42,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=["compare", "growth", "gpu"], default="compare")
+    parser.add_argument("what", nargs="?", choices=["compare", "growth", "soak", "gpu"], default="compare")
     parser.add_argument(
         "--model", choices=["minilm", "bert-base"], default="minilm", help="the real one, or m3e-base's size"
     )
     parser.add_argument("--only", default="", metavar="PART,PART", help="contenders whose names hold one of these")
     parser.add_argument("--rounds", type=int, default=3, help="how often each workload runs (default: %(default)s)")
     parser.add_argument("--seconds", type=int, default=3, help="how long a run takes (default: %(default)s)")
+    parser.add_argument("--minutes", type=int, default=30, help="how long the soak takes (default: %(default)s)")
     return parser
 
 

@@ -111,7 +111,12 @@ def loading() -> Iterator[None]:
 
 
 def die_on_signals() -> None:
-    """Let a signal end this worker at once until uWSGI, which ignores them so far, sets its own handlers after load."""
+    """Let a signal end this worker at once until uWSGI, which ignores them so far, sets its own handlers after load.
+
+    A stop that came before this was ignored, and the master would wait for this worker for ever: it ends here.
+    """
     if host.uwsgi is not None:
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
+        if host.is_stopping():
+            os._exit(0)

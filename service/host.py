@@ -66,6 +66,21 @@ def end_worker(reason: str) -> NoReturn:
     os._exit(70)
 
 
+def is_stopping() -> bool:
+    """Tell whether uWSGI's master waits for its workers to end.
+
+    It does so inside its handler for SIGTERM or SIGINT (``hook-master-start`` in uwsgi.ini), where the kernel blocks
+    that signal; it says so nowhere else.
+    """
+    assert uwsgi is not None
+    try:
+        status = Path(f"/proc/{uwsgi.masterpid()}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
+    return any(blocked & 1 << number - 1 for number in (signal.SIGTERM, signal.SIGINT))
+
+
 def is_respawn() -> bool:
     """Tell whether an earlier process of this uWSGI worker has served before."""
     return uwsgi is not None and uwsgi.worker_id() > 0 and _this_worker()["respawn_count"] > 0

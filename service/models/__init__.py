@@ -1,5 +1,6 @@
 """Token ids to vectors: the only place that knows torch and OpenVINO, which it imports only inside functions."""
 
+import importlib.util
 import logging
 from pathlib import Path
 
@@ -61,6 +62,8 @@ def _artifact(source: Source, settings: Settings) -> Artifact:
 def _backend(settings: Settings) -> str:
     """Choose: torch on a GPU, OpenVINO on a CPU; refuse what does not go together."""
     gpu = settings.device.startswith("cuda") or (settings.device == "auto" and _has_gpu())
+    if settings.backend == "torch" and importlib.util.find_spec("torch") is None:
+        raise BadSetting("EMBED_BACKEND=torch: torch is not installed")
     if settings.backend == "openvino" and settings.device.startswith("cuda"):
         raise BadSetting(f"EMBED_BACKEND=openvino runs on the CPU; with EMBED_DEVICE={settings.device} use torch")
     if settings.dtype == "float16" and not gpu:

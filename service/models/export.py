@@ -4,6 +4,7 @@ torch is needed for this and for nothing after it, so it runs in a process of it
 """
 
 import fcntl
+import importlib.util
 import logging
 import shutil
 import subprocess
@@ -42,6 +43,11 @@ def obtain(artifact: Artifact) -> Manifest:
     """
     manifest = artifact.manifest()
     if isinstance(manifest, str):
+        if importlib.util.find_spec("torch") is None:
+            raise ModelUnusable(
+                f"{artifact.source.directory} has to be compiled ({manifest}), and torch, which that takes, is not "
+                f"installed; run `python -m service export` where it is, with the same paths, into {artifact.cache}"
+            )
         _run_export(artifact)
         manifest = artifact.manifest()
     if isinstance(manifest, str):
@@ -76,7 +82,8 @@ def _run_export(artifact: Artifact) -> None:
     command = [python, "-m", "service", "export", *(f"--{name}={value}" for name, value in options.items())]
     root = Path(__file__).parent.parent.parent
     last = ""
-    with subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:  # noqa: S603
+    pipes: dict[str, Any] = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=root, encoding="utf-8", errors="replace", **pipes) as process:  # noqa: S603
         assert process.stderr is not None
         for line in process.stderr:
             _relay(last)
@@ -145,7 +152,7 @@ def _filled(directory: Path, reference: TorchModel, manifest: Manifest) -> Manif
     tokens = reference.tokenize(texts)
     log.info("computing %d probes of up to %d tokens with the reference", len(texts), max(map(len, tokens)))
     expected = np.concatenate([reference.embed([each]) for each in tokens])
-    (directory / "tokenizer.json").write_text(reference.tokenizer.serialized())
+    (directory / "tokenizer.json").write_text(reference.tokenizer.serialized(), encoding="utf-8")
     (directory / "probes.json").write_bytes(
         msgspec.json.encode(Probes(tokens, b64encode(expected.astype("<f4").tobytes()).decode()))
     )

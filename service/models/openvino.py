@@ -42,7 +42,7 @@ class OpenVinoModel:
         self.batch_tokens = BATCH_TOKENS
         self._layout = manifest.layout
         self._tokenizer = Tokenizer(
-            (directory / "tokenizer.json").read_text(),
+            (directory / "tokenizer.json").read_text(encoding="utf-8"),
             manifest.max_length,
             manifest.prompt,
             special_tokens=manifest.special_tokens,

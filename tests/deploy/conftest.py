@@ -1,4 +1,6 @@
 import os
+import shutil
+import subprocess
 
 import pytest
 
@@ -6,13 +8,28 @@ from tests.deploy.load import TEXTS, Load
 from tests.deploy.stage import HeldService, Nginx, hold
 from tests.server.processes import free_port
 
+NEEDED = ["nginx", "ip", "openssl", "debootstrap", "systemd-nspawn", "unshare", "nsenter", "chroot", "tar"]
+
 
 def pytest_collection_modifyitems(items):
-    """What is deployed is deployed as root."""
-    if os.geteuid() != 0 and "CI" not in os.environ:
-        for item in items:
-            if "tests/deploy" in str(item.path):
-                item.add_marker(pytest.mark.skip(reason="mounts files over /etc/nginx: needs root"))
+    """Skip what this machine cannot do; in continuous integration it has to."""
+    missing = [program for program in NEEDED if not shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")]
+    reason = "needs root" if os.geteuid() != 0 else f"needs {', '.join(missing)}" if missing else None
+    for item in items:
+        if reason and "CI" not in os.environ and {"deploy", "systemd"} & set(item.keywords):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def debian(tmp_path_factory):
+    """The root of a Debian 12 with Python and little else."""
+    directory = tmp_path_factory.mktemp("debian") / "root"
+    include = "--include=python3,python3-venv,python3-dev,ca-certificates"
+    command = ["debootstrap", "--variant=minbase", include, "bookworm", directory, "http://deb.debian.org/debian"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-5000:]
+    yield directory
+    subprocess.run(["rm", "-rf", directory], check=True)
 
 
 @pytest.fixture(scope="session")

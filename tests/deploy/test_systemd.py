@@ -1,0 +1,316 @@
+"""deploy/install on a Debian 12 whose systemd runs as process 1: `make test-systemd`.
+
+One machine for all tests, in the order in which an operator would do things; each leaves the service running.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from tests.deploy import machine as machines
+from tests.deploy.load import Load
+from tests.deploy.network import Network
+from tests.deploy.stage import DEPLOY
+from tests.server.processes import ROOT
+
+pytestmark = [pytest.mark.systemd, pytest.mark.server, pytest.mark.model]
+
+ENV = "/etc/embeddings/embeddings.env"
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """The tree that is installed, so that a test can change it: what git has, and nothing that was built."""
+    directory = tmp_path_factory.mktemp("sources")
+    parts = ["service", "deploy", "docs", "wsgi.py", "uwsgi.ini", "Makefile", "pyproject.toml", "constraints.txt"]
+    for name in [*parts, "README.md", "CHANGELOG.md", "LICENSE"]:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, directory / name)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory, debian, sources):
+    directory = tmp_path_factory.mktemp("machine")
+    with Network(0) as network:
+        root, wheels = machines.debian(debian, directory / "root"), machines.wheels(directory / "wheels")
+        machine = machines.Machine(root, network.path(0), {"/src": sources, "/wheels": wheels})
+        machine.namespace = network.path(0)
+        yield machine
+        machine.stop()
+    subprocess.run(["rm", "-rf", directory], check=True)
+
+
+@pytest.fixture(scope="module")
+def installed(machine):
+    """The machine once the service is installed."""
+    machine.said = machine.run("/src/deploy/install")
+    return machine
+
+
+@pytest.fixture
+def load(installed, expected):
+    return lambda **options: Load(8080, expected, namespace=installed.namespace, **options)
+
+
+@contextmanager
+def setting(machine, line):
+    """Change a setting for a while; the service is not restarted."""
+    before = machine.run(f"cat {ENV}")
+    machine.run(f"echo {line} >> {ENV}")
+    yield
+    machine.run(f"cat > {ENV}", stdin=before)
+
+
+@contextmanager
+def change(path, old, new):
+    """Change a file of the tree for a while."""
+    before = path.read_text()
+    assert old in before
+    path.write_text(before.replace(old, new))
+    yield
+    path.write_text(before)
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(machine):
+    said = machine.run("/src/deploy/install --dry-run")
+
+    assert "would write /etc/systemd/system/embeddings.service" in said
+    assert "would run systemctl restart embeddings.service" in said
+    assert machine.run("ls /opt /etc/nginx/sites-enabled /etc/systemd/system | grep embed", check=False) == ""
+
+
+def test_the_installer_says_what_it_did_and_the_first_request_is_answered(installed, load):
+    with load(clients=1) as answers:
+        answers.wait_for(1, seconds=5)
+
+    assert not answers.wrong
+    assert "write /etc/embeddings/embeddings.env" in installed.said
+    assert re.search(r"embeddings.service runs 0\.1\.0-\w+\n$", installed.said)
+
+
+def test_installing_the_same_again_changes_nothing(installed):
+    before = installed.show("MainPID"), installed.run("readlink /opt/embeddings/current")
+    said = installed.run("/src/deploy/install")
+
+    assert (installed.show("MainPID"), installed.run("readlink /opt/embeddings/current")) == before
+    assert "write" not in said
+    assert "make" not in said
+
+
+def test_start_returns_when_a_vector_can_be_had(installed, load):
+    installed.run("systemctl restart embeddings.service")
+    workers = installed.workers()
+
+    assert installed.show("StatusText") == "answering requests"
+    assert len(workers) == 1
+    with load(clients=1) as answers:
+        answers.wait_for(1, seconds=2)
+    assert not answers.wrong
+    assert installed.workers() == workers
+
+
+def test_a_reload_replaces_the_worker_and_loses_nothing(installed, load):
+    master, before = installed.show("MainPID"), installed.workers()
+    with load() as answers:
+        for _ in range(3):
+            answers.wait_for(20)
+            installed.run("systemctl reload embeddings.service")
+        after = installed.workers()
+        answers.wait_for(20)
+
+    assert not answers.wrong
+    assert installed.show("MainPID") == master
+    assert not before & after
+
+
+def test_a_restart_loses_nothing(installed, load):
+    with load() as answers:
+        for _ in range(3):
+            answers.wait_for(20)
+            installed.run("systemctl restart embeddings.service")
+        answers.wait_for(20)
+
+    assert not answers.wrong
+
+
+def test_a_killed_worker_and_a_killed_master_lose_nothing(installed, load):
+    restarts = int(installed.show("NRestarts"))
+    with load() as answers:
+        answers.wait_for(20)
+        for worker in (before := installed.workers()):
+            installed.run(f"kill -KILL {worker}")
+        installed.wait_for(lambda: installed.workers() - before)
+        answers.wait_for(20)
+        assert int(installed.show("NRestarts")) == restarts
+        installed.run(f"kill -KILL {installed.show('MainPID')}")
+        installed.wait_for(lambda: installed.show("ActiveState") == "active" and installed.workers())
+        answers.wait_for(20)
+
+    assert not answers.wrong
+    assert int(installed.show("NRestarts")) == restarts + 1
+
+
+def test_a_stop_finishes_the_requests_in_flight(installed):
+    heavy = json.dumps({"input": [f"{i} " * 200 for i in range(100)]})
+    ask = "curl --silent --data @- --output /dev/null --write-out %{http_code} http://127.0.0.1:8080/embed"
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(installed.run, ask, stdin=heavy) for _ in range(4)]
+        installed.wait_for(lambda: "in_flight 4" in installed.run("curl -s http://127.0.0.1:8080/metrics"))
+        installed.run("systemctl stop embeddings.socket embeddings.service")
+
+        assert [answer.result() for answer in answers] == ["200"] * 4
+    assert installed.show("Result") == "success"
+    assert "502" in installed.run("curl --include --silent http://127.0.0.1:8080/v1/models")
+    installed.run("systemctl start embeddings.socket")
+
+
+def test_a_request_starts_a_stopped_service(installed, load):
+    installed.run("systemctl stop embeddings.service", check=False)
+    assert installed.show("ActiveState") == "inactive"
+    with load() as answers:
+        answers.wait_for(20)
+
+    assert not answers.wrong
+    assert installed.show("ActiveState") == "active"
+
+
+def test_a_stop_while_the_model_loads_takes_a_few_seconds(installed):
+    installed.run("systemctl restart --no-block embeddings.service")
+    installed.wait_for(lambda: installed.show("ActiveState") == "activating")
+    started = time.monotonic()
+    installed.run("systemctl stop embeddings.service")
+
+    assert time.monotonic() - started < 5
+    installed.run("systemctl start embeddings.service")
+
+
+def test_a_setting_that_cannot_be_used_is_an_error_in_the_journal_and_requests_wait_for_the_right_one(installed, load):
+    with load() as answers:
+        answers.wait_for(20)
+        with setting(installed, "EMBED_MODEL=/nowhere"):
+            assert not installed.succeeds("systemctl restart embeddings.service")
+        installed.run("systemctl restart embeddings.service")
+        answers.wait_for(20)
+    errors = installed.run("journalctl --unit embeddings --priority err --output cat")
+
+    assert not answers.wrong
+    assert "the service cannot start: EMBED_MODEL=/nowhere: no such directory" in errors
+    assert "answering requests" not in errors
+
+
+def test_what_is_no_error_is_no_error_in_the_journal(installed):
+    informed = installed.run("journalctl --unit embeddings --priority info --output cat")
+
+    assert "all-MiniLM-L6-v2: 384 dimensions" in informed
+    assert not re.search("^<[0-9]>|^INFO", informed, re.MULTILINE)
+
+
+def test_a_release_that_does_not_start_is_taken_back_and_loses_nothing(installed, sources, load):
+    before = installed.run("readlink /opt/embeddings/current")
+    with load() as answers:
+        answers.wait_for(20)
+        with change(sources / "service/app.py", "def create_app(", "def create_nothing("):
+            said = installed.run("/src/deploy/install", check=False)
+        answers.wait_for(20)
+
+    assert not answers.wrong
+    assert "cannot import name 'create_app'" in said
+    assert re.search(r"deploy/install: 0\.1\.0-\w+ was taken back; 0\.1\.0-\w+ runs again", said)
+    assert installed.run("readlink /opt/embeddings/current") == before
+
+
+def test_an_upgrade_keeps_the_settings_and_can_be_rolled_back_and_loses_nothing(installed, sources, load):
+    before = installed.run("readlink /opt/embeddings/current").strip()
+    with load() as answers, setting(installed, "EMBED_MAX_INPUTS=100"):
+        ours = installed.run(f"cat {ENV}")
+        with (
+            change(sources / "pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"'),
+            change(sources / "deploy/systemd/embeddings.env", "EMBED_REQUEST_TIMEOUT=60", "EMBED_REQUEST_TIMEOUT=50"),
+        ):
+            said = installed.run("/src/deploy/install")
+        upgraded = installed.run("readlink /opt/embeddings/current").strip()
+        kept, new = installed.run(f"cat {ENV}"), installed.run(f"cat {ENV}.new")
+        installed.run("/opt/embeddings/current/deploy/install --rollback")
+        answers.wait_for(20)
+
+    assert not answers.wrong
+    assert upgraded.startswith("releases/0.2.0-")
+    assert f"keep {ENV}, which was changed here" in said
+    assert kept == ours
+    assert "EMBED_REQUEST_TIMEOUT=50" in new
+    assert installed.run("readlink /opt/embeddings/current").strip() == before
+
+
+#: Run in the service's sandbox, each line an attempt.
+PROBE = r"""
+import ctypes, errno, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def attempt(name, act):
+    try:
+        result = act()
+        print("probe", name, "worked" if result is None or result >= 0 else errno.errorcode[ctypes.get_errno()])
+    except OSError as error:
+        print("probe", name, errno.errorcode[error.errno])
+attempt("write-etc", lambda: open("/etc/x", "w").close())
+attempt("write-release", lambda: open("/opt/embeddings/current/x", "w").close())
+attempt("list-root", lambda: os.listdir("/root") and None)
+attempt("packet-socket", lambda: socket.socket(socket.AF_PACKET).close())
+attempt("become-root", lambda: os.setuid(0))
+attempt("mount", lambda: libc.mount(b"none", b"/tmp", b"tmpfs", 0, None))
+attempt("namespace", lambda: libc.unshare(0x10000000))
+attempt("reboot", lambda: libc.reboot(0))
+attempt("kernel-memory", lambda: open("/dev/kmsg").close())
+attempt("write-cache", lambda: open("/var/cache/embeddings/probe", "w").close())
+attempt("write-run", lambda: open("/run/embeddings/probe", "w").close())
+attempt("inet-socket", lambda: socket.socket(socket.AF_INET).close())
+attempt("affinity", lambda: os.sched_setaffinity(0, {0}))
+print("probe processes", sum(name.isdigit() for name in os.listdir("/proc")), flush=True)
+"""
+
+
+def test_the_sandbox_denies_what_the_service_has_no_use_for(installed):
+    installed.run("mkdir /run/systemd/system/embeddings.service.d")
+    installed.run("cat > /usr/local/lib/probe.py", stdin=PROBE)
+    drop_in = "[Service]\nExecStartPre=/usr/bin/python3 /usr/local/lib/probe.py\n"
+    installed.run("cat > /run/systemd/system/embeddings.service.d/probe.conf", stdin=drop_in)
+    installed.run("systemctl daemon-reload; systemctl restart embeddings.service")
+    installed.run("rm -r /run/systemd/system/embeddings.service.d; systemctl daemon-reload")
+    lines = installed.run("journalctl --unit embeddings --output cat | grep ^probe")
+    results = dict(line.split()[1:] for line in lines.splitlines())
+    works = {name for name, result in results.items() if result == "worked"}
+
+    assert works == {"write-cache", "write-run", "inet-socket", "affinity"}
+    assert int(results["processes"]) < 5
+
+
+def test_systemd_rates_the_exposure_at_most_one_and_a_half(installed):
+    rating = installed.run("systemd-analyze security --no-pager embeddings.service | tail -1")
+
+    assert float(re.search(r"service: ([\d.]+)", rating)[1]) <= 1.5
+
+
+def test_uninstalling_leaves_settings_and_compiled_models_and_purging_nothing(installed):
+    said = installed.run("/src/deploy/install --uninstall")
+
+    assert "kept: /etc/embeddings" in said
+    ours = "/opt/embeddings /etc/systemd/system/embed* /etc/nginx/*/embed* /etc/embeddings /var/cache/embeddings"
+    left = f"ls -d {ours} 2>/dev/null"
+    assert installed.run(left, check=False).split() == ["/etc/embeddings", "/var/cache/embeddings"]
+    installed.run("/src/deploy/install --uninstall --purge")
+    assert installed.run(left, check=False) == ""
+    installed.run("nginx -t -q")
+
+
+def test_the_units_are_what_systemd_understands():
+    units = [DEPLOY / "systemd/embeddings.service", DEPLOY / "systemd/embeddings.socket"]
+    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    complaints = [line for line in done.stderr.splitlines() if "is not executable" not in line]
+
+    assert complaints == []
