@@ -89,11 +89,11 @@ class Contender:
         return measured
 
     def memory(self) -> dict[str, int]:
-        """Return RSS and PSS in MB, summed over the server's processes."""
+        """Return RSS, PSS and anonymous memory in MB, summed over the server's processes."""
         rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in session.pids(self._processes[0].pid)]
         return {
             key: sum(int(re.search(rf"^{key}:\s+(\d+)", r, re.MULTILINE)[1]) for r in rollups) // 1024
-            for key in ("Rss", "Pss")
+            for key in ("Rss", "Pss", "Anonymous")
         }
 
     def close(self) -> None:

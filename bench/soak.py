@@ -1,4 +1,7 @@
-"""Whether memory grows: the service under mixed load for half an hour, sampled every minute."""
+"""Whether memory grows: the service under mixed load for half an hour, sampled every minute.
+
+Anonymous memory, that of the processes alone: what they map of files they share with whoever else maps them.
+"""
 
 import logging
 import tempfile
@@ -32,8 +35,8 @@ def soak(model: str, write: Writer, minutes: int) -> dict[str, Any]:
             turn += 1
             minute = str(int((time.monotonic() - started) // 60))
             if minute not in memory:
-                memory[minute] = server.memory()["Pss"]
+                memory[minute] = server.memory()["Anonymous"]
                 log.info("minute %s: %d MB, %d answers, %d errors", minute, memory[minute], answered, errors)
     finally:
         server.close()
-    return {"pss_mb": memory, "answered": answered, "errors": errors}
+    return {"anonymous_mb": memory, "answered": answered, "errors": errors}

@@ -248,6 +248,14 @@ def test_an_upgrade_keeps_the_settings_and_can_be_rolled_back_and_loses_nothing(
     assert installed.run("readlink /opt/embeddings/current").strip() == before
 
 
+def test_the_commands_of_the_operators_manual_run_as_printed(installed):
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
+
+    assert len(blocks) >= 3
+    for block in blocks:
+        installed.run(f"cd /src; set -e; {block}")
+
+
 #: Run in the service's sandbox, each line an attempt.
 PROBE = r"""
 import ctypes, errno, os, socket

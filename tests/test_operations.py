@@ -1,0 +1,49 @@
+"""docs/operations.md says what the code and deploy/ do; its commands run in tests/deploy/test_systemd.py."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+DOCUMENT = (ROOT / "docs/operations.md").read_text()
+SOURCES = "\n".join(path.read_text() for path in (ROOT / "service").rglob("*.py"))
+
+#: Lines of other programs in the table of log lines begin so.
+OTHERS = ("DAMN", "Respawned", "chain", "graceful", "invalid request", "your server", "!!!", "[pid")
+
+
+def section(title):
+    return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)[1]
+
+
+def test_the_services_own_log_lines_are_those_that_it_writes():
+    lines = re.findall(r"^\| `(.*?)` \|", section("What the log says"), re.MULTILINE)
+    ours = [line for line in lines if not line.startswith(OTHERS)]
+
+    assert len(ours) > 8
+    for line in ours:
+        fragments = [part for part in re.split(r"MODEL|\bN\b|384|POST|\.\.\.", line) if len(part.strip(" :,")) > 3]
+        assert all(fragment.strip(" :,") in SOURCES for fragment in fragments), line
+
+
+def test_the_files_that_it_names_exist():
+    named = set(re.findall(r"`(deploy/[\w./-]+|docs/[\w./-]+)`|\]\(([\w.]+\.md)\)", DOCUMENT))
+
+    assert len(named) > 6
+    for path, link in named:
+        assert (ROOT / path if path else ROOT / "docs" / link).exists(), path or link
+
+
+def test_the_figures_of_the_size_table_are_those_of_the_configuration():
+    unit = (ROOT / "deploy/systemd/embeddings.service").read_text()
+    socket = (ROOT / "deploy/systemd/embeddings.socket").read_text()
+    site = (ROOT / "deploy/nginx/snippets/embeddings.conf").read_text()
+    size = section("Size")
+
+    for figure, source in [
+        (r"`Backlog=` in `embeddings.socket`: (\d+)", re.search(r"^Backlog=(\d+)", socket, re.MULTILINE)),
+        (r"`LimitNOFILE=(\d+)`", re.search(r"LimitNOFILE=(\d+)", unit)),
+        (r"`uwsgi_read_timeout` (\d+) s", re.search(r"uwsgi_read_timeout +(\d+)s", site)),
+        (r"`TimeoutStopSec` (\d+) s", re.search(r"TimeoutStopSec=(\d+)s", unit)),
+        (r"`client_max_body_size`: (\d+) MiB", re.search(r"client_max_body_size +(\d+)m", site)),
+    ]:
+        assert re.search(figure, size)[1] == source[1]
