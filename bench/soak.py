@@ -1,4 +1,4 @@
-"""Whether memory grows: the service under mixed load for half an hour, sampled every minute.
+"""Whether memory grows: the service under mixed load for half an hour, looked at after every turn of it.
 
 Anonymous memory, that of the processes alone: what they map of files they share with whoever else maps them.
 """
@@ -18,7 +18,7 @@ FRONT = "this service, nginx and socket"
 
 
 def soak(model: str, write: Writer, minutes: int) -> dict[str, Any]:
-    """Run every workload in turn for some minutes; return memory in MB by the minute, and what was answered and not."""
+    """Run every workload in turn for some minutes; return memory in MB after each turn, answers, errors."""
     loads = [load for load in texts.workloads(write) if not load.pause] + [texts.bulk(write)]
     base = Path(tempfile.mkdtemp(prefix="bench-"))
     base.chmod(0o755)
@@ -28,15 +28,14 @@ def soak(model: str, write: Writer, minutes: int) -> dict[str, Any]:
     answered = errors = turn = 0
     try:
         while time.monotonic() < started + 60 * minutes:
-            load = loads[turn % len(loads)]
-            measured = server.measure(load, 3, seed=turn)
-            answered += round(measured.requests_per_second * 3 * load.longer)
-            errors += measured.errors
+            for load in loads:
+                measured = server.measure(load, 3, seed=turn)
+                answered += round(measured.requests_per_second * 3 * load.longer)
+                errors += measured.errors
             turn += 1
-            minute = str(int((time.monotonic() - started) // 60))
-            if minute not in memory:
-                memory[minute] = server.memory()["Anonymous"]
-                log.info("minute %s: %d MB, %d answers, %d errors", minute, memory[minute], answered, errors)
+            minute = f"{(time.monotonic() - started) / 60:.1f}"
+            memory[minute] = server.memory()["Anonymous"]
+            log.info("minute %s: %d MB, %d answers, %d errors", minute, memory[minute], answered, errors)
     finally:
         server.close()
     return {"anonymous_mb": memory, "answered": answered, "errors": errors}

@@ -110,6 +110,8 @@ class Engine:
                 )
             if self._batcher.busy_for() > self._batch_timeout:
                 self._replace(f"a batch has been running for more than {self._batch_timeout:g} seconds")
+            elif not self._batcher.is_alive():
+                self._replace("the batcher has died")
         if job.error is not None:
             raise job.error
 

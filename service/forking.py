@@ -98,10 +98,10 @@ def loading() -> Iterator[None]:
     try:
         yield
     except StartError as error:
+        log.error("worker %d cannot start: %s", host.worker_number(), error)  # noqa: TRY400  # for an operator
         if not host.is_respawn():
             sys.tracebacklimit = 0
             raise
-        log.error("worker %d cannot start: %s", host.worker_number(), error)  # noqa: TRY400  # for an operator
         os._exit(1)
     except Exception:
         if not host.is_respawn():

@@ -13,6 +13,9 @@ from service.errors import CommandFailed
 
 log = logging.getLogger(__name__)
 
+#: Seconds that the master may take to answer.
+PATIENCE = 2.0
+
 #: Seconds between two looks at the workers.
 PERIOD = 0.05
 
@@ -52,10 +55,11 @@ class Master(NamedTuple):
         """
         try:
             with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(PATIENCE)  # a master that is stopping answers no more
                 connection.connect(str(self.run_dir / "stats"))
                 answer = b"".join(iter(lambda: connection.recv(65536), b""))
         except OSError as error:
-            raise CommandFailed(f"no uWSGI answers on {self.run_dir}/stats: {error.strerror}") from None
+            raise CommandFailed(f"no uWSGI answers on {self.run_dir}/stats: {error.strerror or error}") from None
         return msgspec.json.decode(answer, type=Workers).workers
 
     def command(self, letter: str) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
@@ -42,7 +43,12 @@ def run_in_child() -> int:
         os.setpgid(0, 0)
         for number in STOP:
             signal.signal(number, signal.SIG_DFL)
-        os._exit(check())
+        try:
+            status = check()
+        except BaseException:  # noqa: BLE001  # or this child would go on as a second uWSGI
+            traceback.print_exc()
+            status = 1
+        os._exit(status)
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
         with suppress(ProcessLookupError):

@@ -105,6 +105,16 @@ def test_a_batch_that_hangs_has_the_process_replaced():
     assert complaints[0] == "a batch has been running for more than 0.2 seconds"
 
 
+def test_a_batcher_that_died_has_the_process_replaced(model):
+    complaints = []
+    engine = Engine(model, timeout=0.3, replace=complaints.append)
+    engine.close()
+    with pytest.raises(DeadlinePassed):
+        engine.embed(["a"])
+
+    assert complaints[0] == "the batcher has died"
+
+
 class SlowModel(FakeModel):
     def embed(self, batch):
         time.sleep(0.05)

@@ -52,7 +52,8 @@ def explain(error: HTTPException) -> Response:
 
 def apologise(error: Exception) -> Response:
     """Answer a bug: its traceback is for the log, not for the client."""
-    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    request_id = request.headers.get("X-Request-Id", "-")
+    log.error("%s %s failed, request %s", request.method, request.path, request_id, exc_info=error)
     return envelope("the server failed on this request; its log has the reason", 500)
 
 

@@ -35,7 +35,7 @@ def find(model: str) -> Source:
         ModelUnusable: there is no such model, or its files are not the expected ones.
     """
     directory = Path(model).expanduser()
-    if directory.is_dir():
+    if _is_directory(directory, model):
         source = Source(directory.resolve().name, directory)
     elif model == EMBEDDED:
         source = Source(EMBEDDED, _embedded())
@@ -91,6 +91,13 @@ def identity(source: Source) -> str:
 def is_embedded(source: Source) -> bool:
     """Tell whether this is the model that is installed as a package."""
     return source.name == EMBEDDED and source.directory == _embedded()
+
+
+def _is_directory(path: Path, model: str) -> bool:
+    try:
+        return path.is_dir()
+    except PermissionError as error:
+        raise ModelUnusable(f"EMBED_MODEL={model}: {error.strerror}: let the service's user read it") from None
 
 
 def _check(source: Source, model: str) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from tests.server.processes import ROOT
 
-#: What README.md asks an operator to install, and what makes it a machine.
-PACKAGES = "make gcc libc6-dev python3-dev python3-venv nginx-light systemd-sysv dbus curl"
+#: What docs/operations.md asks an operator to install, libssl-dev for the fastrouter, and what makes it a machine.
+PACKAGES = "make gcc libc6-dev libssl-dev python3-dev python3-venv nginx-light systemd-sysv dbus curl"
 
 
 class Machine:

@@ -13,7 +13,7 @@ from tests.server.processes import ROOT
 KUBERNETES = ROOT / "deploy/kubernetes"
 MANIFESTS = {path.relative_to(KUBERNETES).as_posix(): path for path in sorted(KUBERNETES.rglob("*.yaml"))}
 LOADED = {name: yaml.safe_load(path.read_text()) for name, path in MANIFESTS.items()}
-DEPLOYMENTS = {"cpu": LOADED["deployment.yaml"], "gpu": LOADED["gpu/deployment.yaml"]}
+DEPLOYMENTS = {"cpu": LOADED["cpu/deployment.yaml"], "gpu": LOADED["gpu/deployment.yaml"]}
 STAGES = dockerfile.read(ROOT / "deploy/docker/Dockerfile")
 
 

@@ -64,6 +64,7 @@ def test_what_comes_too_fast_is_told_when_to_come_again(serve, nginx, port):
     assert {answer.status_code for answer in answers} == {200, 429}
     assert len(refused) >= 15
     assert all(is_enveloped(answer) and answer.headers["Retry-After"] == "1" for answer in refused)
+    assert {answer.json()["error"]["type"] for answer in refused} == {"rate_limit_error"}
     assert all(answer.headers["X-Request-Id"] for answer in answers)
 
 
@@ -93,7 +94,7 @@ def test_a_full_backlog_refuses_at_once_and_answers_the_rest(serve, nginx, port,
     assert is_right(afterwards, expected)
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/metrics/"])
 def test_the_operations_routes_answer_this_machine_alone(serve, nginx, port, path):
     serve()
     nginx(replaced={f"listen 127.0.0.1:{port}": f"listen 0.0.0.0:{port}"})
@@ -176,12 +177,15 @@ def test_the_timeouts_are_in_order():
     """The service gives up first and says why, then nginx, then systemd."""
     site = (DEPLOY / "nginx/snippets/embeddings.conf").read_text()
     unit = (DEPLOY / "systemd/embeddings.service").read_text()
-    settings = (DEPLOY / "systemd/embeddings.env").read_text()
-    (deadline,) = re.findall(r"^EMBED_REQUEST_TIMEOUT=(\d+)$", settings, re.MULTILINE)
+    router = (DEPLOY / "fastrouter/router.ini").read_text()
+    (deadline,) = re.findall(r"EMBED_REQUEST_TIMEOUT=(\d+)", unit)
+    (routed,) = re.findall(r"^fastrouter-timeout = (\d+)$", router, re.MULTILINE)
+    (sent,) = re.findall(r"uwsgi_send_timeout +(\d+)s;", site)
     (proxy,) = re.findall(r"uwsgi_read_timeout +(\d+)s;", site)
     (stop,) = re.findall(r"^TimeoutStopSec=(\d+)s$", unit, re.MULTILINE)
 
-    assert Settings().batch_timeout < int(deadline) < int(proxy) < int(stop)
+    assert sent == proxy
+    assert Settings().batch_timeout < int(deadline) < int(routed) < int(proxy) < int(stop)
 
 
 def test_nginx_takes_the_bodies_that_the_service_takes():
@@ -192,10 +196,12 @@ def test_nginx_takes_the_bodies_that_the_service_takes():
 
 
 def test_the_environment_file_has_every_setting_with_its_default():
+    unit = (DEPLOY / "systemd/embeddings.service").read_text()
     lines = dict(re.findall(r"^#?(EMBED_\w+)=(.*)$", (DEPLOY / "systemd/embeddings.env").read_text(), re.MULTILINE))
     theirs = {"EMBED_CACHE_DIR", "EMBED_RUN_DIR", "EMBED_HTTP", "EMBED_SOCKET", "EMBED_REQUEST_TIMEOUT"}
 
     assert set(lines) == set(Settings.variables())
+    assert f"Environment=EMBED_REQUEST_TIMEOUT={lines['EMBED_REQUEST_TIMEOUT']}\n" in unit
     for name, default in Settings.variables().items():
         if name not in theirs:
             assert Settings.from_env({name: lines[name]}) == Settings(), f"{name} is {default} by default"

@@ -15,7 +15,7 @@ import pytest
 
 from tests.deploy import machine as machines
 from tests.deploy.load import Load
-from tests.deploy.network import Network
+from tests.deploy.network import FRONT, Network
 from tests.deploy.stage import DEPLOY
 from tests.server.processes import ROOT
 
@@ -64,8 +64,10 @@ def setting(machine, line):
     """Change a setting for a while; the service is not restarted."""
     before = machine.run(f"cat {ENV}")
     machine.run(f"echo {line} >> {ENV}")
-    yield
-    machine.run(f"cat > {ENV}", stdin=before)
+    try:
+        yield
+    finally:
+        machine.run(f"cat > {ENV}", stdin=before)
 
 
 @contextmanager
@@ -74,8 +76,10 @@ def change(path, old, new):
     before = path.read_text()
     assert old in before
     path.write_text(before.replace(old, new))
-    yield
-    path.write_text(before)
+    try:
+        yield
+    finally:
+        path.write_text(before)
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(machine):
@@ -202,14 +206,15 @@ def test_a_setting_that_cannot_be_used_is_an_error_in_the_journal_and_requests_w
 
     assert not answers.wrong
     assert "the service cannot start: EMBED_MODEL=/nowhere: no such directory" in errors
-    assert "answering requests" not in errors
+    assert "384 dimensions" not in errors
 
 
-def test_what_is_no_error_is_no_error_in_the_journal(installed):
-    informed = installed.run("journalctl --unit embeddings --priority info --output cat")
+def test_what_is_no_warning_is_none_in_the_journal_and_priorities_are_not_shown(installed):
+    everything = installed.run("journalctl --unit embeddings --output cat")
 
-    assert "all-MiniLM-L6-v2: 384 dimensions" in informed
-    assert not re.search("^<[0-9]>|^INFO", informed, re.MULTILINE)
+    assert "all-MiniLM-L6-v2: 384 dimensions" in everything
+    assert not re.search("^<[0-9]>|^INFO", everything, re.MULTILINE)
+    assert "384 dimensions" not in installed.run("journalctl --unit embeddings --priority warning --output cat")
 
 
 def test_a_release_that_does_not_start_is_taken_back_and_loses_nothing(installed, sources, load):
@@ -232,7 +237,7 @@ def test_an_upgrade_keeps_the_settings_and_can_be_rolled_back_and_loses_nothing(
         ours = installed.run(f"cat {ENV}")
         with (
             change(sources / "pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"'),
-            change(sources / "deploy/systemd/embeddings.env", "EMBED_REQUEST_TIMEOUT=60", "EMBED_REQUEST_TIMEOUT=50"),
+            change(sources / "deploy/systemd/embeddings.env", "EMBED_THREADS=64", "EMBED_THREADS=32"),
         ):
             said = installed.run("/src/deploy/install")
         upgraded = installed.run("readlink /opt/embeddings/current").strip()
@@ -244,16 +249,37 @@ def test_an_upgrade_keeps_the_settings_and_can_be_rolled_back_and_loses_nothing(
     assert upgraded.startswith("releases/0.2.0-")
     assert f"keep {ENV}, which was changed here" in said
     assert kept == ours
-    assert "EMBED_REQUEST_TIMEOUT=50" in new
+    assert "EMBED_THREADS=32" in new
     assert installed.run("readlink /opt/embeddings/current").strip() == before
+
+
+def test_an_interrupted_upgrade_is_taken_back(installed, load):
+    before = installed.run("readlink /opt/embeddings/current")
+    hang = "[Service]\nExecStartPre=sh -c 'case $$(readlink /opt/embeddings/current) in *0.2.0*) sleep 600; esac'\n"
+    installed.run("mkdir /run/systemd/system/embeddings.service.d")
+    installed.run("cat > /run/systemd/system/embeddings.service.d/hang.conf", stdin=hang)
+    with load() as answers:
+        answers.wait_for(20)
+        said = installed.run("timeout --signal HUP 5 /opt/embeddings/releases/0.2.0-*/deploy/install", check=False)
+        answers.wait_for(20)
+    installed.run("rm -r /run/systemd/system/embeddings.service.d; systemctl daemon-reload")
+
+    assert not answers.wrong
+    assert re.search(r"0\.2\.0-\w+ does not run: SIGHUP", said)
+    assert "was taken back" in said
+    assert installed.run("readlink /opt/embeddings/current") == before
+    assert installed.run("readlink /proc/$(systemctl show -P MainPID embeddings)/cwd").endswith(
+        before.partition("/")[2]
+    )
 
 
 def test_the_commands_of_the_operators_manual_run_as_printed(installed):
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
 
     assert len(blocks) >= 3
-    for block in blocks:
-        installed.run(f"cd /src; set -e; {block}")
+    printed = [installed.run(f"cd /src; set -e; {block}") for block in blocks]
+    assert '"object":"embedding"' in printed[0]
+    assert "embeddings_requests_in_flight 0" in printed[1]
 
 
 #: Run in the service's sandbox, each line an attempt.
@@ -292,16 +318,59 @@ def test_the_sandbox_denies_what_the_service_has_no_use_for(installed):
     installed.run("rm -r /run/systemd/system/embeddings.service.d; systemctl daemon-reload")
     lines = installed.run("journalctl --unit embeddings --output cat | grep ^probe")
     results = dict(line.split()[1:] for line in lines.splitlines())
-    works = {name for name, result in results.items() if result == "worked"}
 
-    assert works == {"write-cache", "write-run", "inet-socket", "affinity"}
-    assert int(results["processes"]) < 5
+    assert int(results.pop("processes")) < 5
+    # Not only what any user is denied: the file system, the address families and the system calls are closed too.
+    assert results == {
+        "write-etc": "EROFS",
+        "write-release": "EROFS",
+        "list-root": "EACCES",
+        "packet-socket": "EAFNOSUPPORT",
+        "become-root": "EPERM",
+        "mount": "EPERM",
+        "namespace": "EPERM",
+        "reboot": "EPERM",
+        "kernel-memory": "ENOENT",
+        "write-cache": "worked",
+        "write-run": "worked",
+        "inet-socket": "worked",
+        "affinity": "worked",
+    }
 
 
 def test_systemd_rates_the_exposure_at_most_one_and_a_half(installed):
     rating = installed.run("systemd-analyze security --no-pager embeddings.service | tail -1")
 
     assert float(re.search(r"service: ([\d.]+)", rating)[1]) <= 1.5
+
+
+def test_a_machine_announces_itself_to_the_router_under_systemd(installed, load):
+    ours = f"{FRONT}:3031"
+    source = "/opt/embeddings/current/deploy"
+    installed.run(
+        f"""
+        set -e; cd /run/systemd/system
+        mkdir -p /etc/embeddings/keys embeddings.service.d embeddings.socket.d
+        openssl genrsa -out /etc/embeddings/machine.pem 2048
+        openssl rsa -in /etc/embeddings/machine.pem -pubout -out /etc/embeddings/keys/embeddings.pem
+        cp {source}/fastrouter/embeddings-router.service .
+        sed s/10.0.0.11:3031/{ours}/ {source}/fastrouter/backend.conf > embeddings.service.d/fastrouter.conf
+        printf '[Socket]\\nListenStream=\\nListenStream={ours}\\n' > embeddings.socket.d/address.conf
+        cp {source}/nginx/upstreams/fastrouter.conf /etc/nginx/conf.d/embeddings-upstream.conf
+        systemctl daemon-reload
+        systemctl stop embeddings.socket embeddings.service
+        systemctl start embeddings-router embeddings.socket embeddings.service
+        systemctl reload nginx
+        """
+    )
+    installed.wait_for(lambda: f"new node: {ours}" in installed.run("journalctl --unit embeddings-router"))
+    # nginx's reload returns before its new configuration serves.
+    installed.wait_for(lambda: "all-MiniLM" in installed.run("curl --silent http://127.0.0.1:8080/v1/models"))
+    with load() as answers:
+        answers.wait_for(20)
+
+    assert not answers.wrong
+    installed.run("systemctl stop embeddings-router; rm -r /run/systemd/system/embeddings*; systemctl daemon-reload")
 
 
 def test_uninstalling_leaves_settings_and_compiled_models_and_purging_nothing(installed):
@@ -316,8 +385,19 @@ def test_uninstalling_leaves_settings_and_compiled_models_and_purging_nothing(in
     installed.run("nginx -t -q")
 
 
+def test_the_drop_in_for_the_router_starts_what_the_unit_starts():
+    def command(path):
+        (found,) = re.findall(r"^ExecStart=(/.*(?:\n    .*)*)", path.read_text(), re.MULTILINE)
+        words = found.replace("\\\n", "").split()
+        return [word for word in words if not word.startswith(("--set-placeholder", "router=", "key="))]
+
+    unit, drop_in = command(DEPLOY / "systemd/embeddings.service"), command(DEPLOY / "fastrouter/backend.conf")
+
+    assert drop_in == [*unit, "--ini", "deploy/fastrouter/backend.ini"]
+
+
 def test_the_units_are_what_systemd_understands():
-    units = [DEPLOY / "systemd/embeddings.service", DEPLOY / "systemd/embeddings.socket"]
+    units = [*(DEPLOY / "systemd").glob("*.s*"), DEPLOY / "fastrouter/embeddings-router.service"]
     done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     complaints = [line for line in done.stderr.splitlines() if "is not executable" not in line]
 
