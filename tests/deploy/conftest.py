@@ -25,7 +25,7 @@ def debian(tmp_path_factory):
     """The root of a Debian 12 with Python and little else."""
     directory = tmp_path_factory.mktemp("debian") / "root"
     include = "--include=python3,python3-venv,python3-dev,ca-certificates"
-    command = ["debootstrap", "--variant=minbase", include, "bookworm", directory, "http://deb.debian.org/debian"]
+    command = ["debootstrap", "--variant=minbase", include, "bookworm", directory]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
     yield directory
