@@ -4,7 +4,8 @@
 # make lint    ruff and mypy alone
 # make test-systemd
 #              deploy/install on a Debian that boots systemd, alone; as root, five minutes
-# make forking every launcher with the notes' app and this service: who breaks; five minutes
+# make launchers
+#              every launcher with the notes' app and this service: who breaks; five minutes
 # make bench   the comparison table: this service beside what people would pick instead; half an hour
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ PIP := $(VENV)/bin/pip --disable-pip-version-check install -c constraints.txt
 
 INFINITY := .venv-infinity
 
-.PHONY: setup serve test test-systemd lint bench forking
+.PHONY: setup serve test test-systemd lint bench launchers
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.serves
@@ -38,8 +39,8 @@ bench: $(VENV)/.bench $(INFINITY)/.installed
 	    { echo "wrk and nginx are needed; on Debian: apt install wrk nginx-light" >&2; exit 1; }
 	$(VENV)/bin/python -m bench
 
-forking: $(VENV)/.tests
-	$(VENV)/bin/python -m forking
+launchers: $(VENV)/.tests
+	$(VENV)/bin/python -m launchers
 
 $(VENV)/.serves: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

@@ -5,7 +5,8 @@ import sys
 import traceback
 
 try:
-    from service import create_app, forking, systemd
+    from service import create_app
+    from service.hosting import per_process, systemd
 except Exception:
     # A release that cannot be imported. uWSGI's need-app ends the whole instance on this exception, as it should at the
     # first start; a worker that follows another exits alone and is tried again, while the others go on serving.
@@ -16,6 +17,6 @@ except Exception:
     os._exit(1)
 
 systemd.set_up_logging()
-with forking.loading():
+with per_process.loading():
     app = create_app()
 systemd.say_ready("answering requests")

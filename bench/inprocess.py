@@ -36,11 +36,11 @@ def measure(embed: Callable[[list[str]], object], texts: list[list[str]], client
 
 def engine() -> Callable[[list[str]], object]:
     """Build the engine as ``create_app`` does."""
-    from service import models
-    from service.engine import Engine
+    from service.engine.engine import Engine
+    from service.models import catalog
     from service.settings import Settings
 
-    return Engine(models.load(Settings.from_env(), workers=1)).embed
+    return Engine(catalog.load(Settings.from_env(), workers=1)).embed
 
 
 def encode() -> Callable[[list[str]], object]:

@@ -6,9 +6,9 @@ import sys
 import warnings
 from pathlib import Path
 
-from service import systemd
 from service.errors import ServiceError
-from service.master import Master
+from service.hosting import systemd
+from service.hosting.master import Master
 from service.models import export, sources
 from service.models.artifact import Artifact
 from service.settings import Settings

@@ -5,11 +5,12 @@ import time
 
 from flask import Flask
 
-from service import host, memory, models
 from service.api import envelope, notes, openai, operations
 from service.api.chunked import Dechunk
-from service.engine import Engine, Model
-from service.forking import PerProcess
+from service.engine.engine import Engine, Model
+from service.hosting import malloc, uwsgi
+from service.hosting.per_process import PerProcess
+from service.models import catalog
 from service.settings import Settings
 
 
@@ -19,7 +20,7 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     Raises:
         StartError: a setting or the model cannot be used.
     """
-    memory.keep_little()
+    malloc.keep_little()
     settings = settings or Settings.from_env()
     engine = PerProcess(lambda: start_engine(settings, model))
     engine.prepare()
@@ -40,7 +41,7 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
 def start_engine(settings: Settings, model: Model | None) -> Engine:
     """Load the model, unless it is given, and start the engine around it."""
     batch_tokens = None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens
-    model = model or models.load(settings, host.worker_count())
+    model = model or catalog.load(settings, uwsgi.worker_count())
     engine = Engine(model, batch_tokens, settings.request_timeout, settings.batch_timeout)
     atexit.register(engine.close)
     return engine

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service import create_app
-from service.backlog import Tokens, Vectors
+from service.engine.scheduler import Tokens, Vectors
 from service.models import sources
 from service.settings import Settings
 from tests.server.processes import Service

@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from service import host
+from service.hosting import uwsgi
 
 Environ = dict[str, Any]
 WSGIApp = Callable[[Environ, Any], Iterable[bytes]]
@@ -27,13 +27,13 @@ class Dechunk:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve one request, as every WSGI application does."""
-        if host.uwsgi is not None and "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+        if uwsgi.is_present() and "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
             del environ["HTTP_TRANSFER_ENCODING"]
             if not environ.get("CONTENT_LENGTH"):
                 self._read(environ)
         return self._app(environ, start_response)
 
     def _read(self, environ: Environ) -> None:
-        body, length = host.read_chunked(self._limit)
+        body, length = uwsgi.read_chunked(self._limit)
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(length)

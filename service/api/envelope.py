@@ -5,8 +5,9 @@ import logging
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
-from service import errors, host
+from service import errors
 from service.api.wire import reply
+from service.hosting import uwsgi
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,6 @@ def envelope(message: str, status: int, field: str | None = None, code: str | No
 
 def _discard_body() -> None:
     stream = request.environ["wsgi.input"]
-    left = min(host.DISCARD, request.content_length or 0)
+    left = min(uwsgi.DISCARD, request.content_length or 0)
     while left > 0 and (chunk := stream.read(min(left, 2**20))):
         left -= len(chunk)

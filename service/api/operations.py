@@ -2,10 +2,10 @@
 
 from flask import Blueprint, Response
 
-from service import host
 from service.api.envelope import envelope
 from service.api.wire import engine, reply
-from service.master import Master
+from service.hosting import uwsgi
+from service.hosting.master import Master
 
 routes = Blueprint("operations", __name__)
 
@@ -27,7 +27,7 @@ def readyz() -> Response:
 @routes.get("/metrics")
 def metrics() -> Response:
     """Tell the load over all workers, in Prometheus's text format."""
-    run_dir = host.run_dir()
+    run_dir = uwsgi.run_dir()
     if run_dir is None:
         return envelope("the metrics are those of uWSGI's master, which does not run here", 501)
     workers = Master(run_dir).workers()

@@ -7,10 +7,10 @@ import msgspec
 import orjson
 from flask import Response, current_app, request
 
-from service import host
-from service.engine import Embeddings, Engine
+from service.engine.engine import Embeddings, Engine
 from service.errors import InvalidInput
-from service.forking import PerProcess
+from service.hosting import uwsgi
+from service.hosting.per_process import PerProcess
 
 Shape = TypeVar("Shape")
 
@@ -23,7 +23,7 @@ def engine() -> Engine:
 def embed(texts: list[str], dimensions: int | None = None) -> Embeddings:
     """Embed for the client of this request, giving up when it goes away."""
     environ = request.environ
-    return engine().embed(texts, dimensions, lambda: host.client_is_gone(environ))
+    return engine().embed(texts, dimensions, lambda: uwsgi.client_is_gone(environ))
 
 
 def read(shape: type[Shape]) -> Shape:

@@ -23,9 +23,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from service.backlog import Tokens, Vectors
+from service.engine.scheduler import Tokens, Vectors
 from service.models import sources
-from service.models.inputs import Layout
+from service.models.batches import Layout
 from service.models.sources import Source
 
 #: Counts up when older artifacts must not be used any more.

@@ -23,9 +23,9 @@ import msgspec
 import numpy as np
 
 from service import cpu
-from service.backlog import Vectors
+from service.engine.scheduler import Vectors
 from service.errors import ModelUnusable
-from service.models import probes, sources
+from service.models import accuracy, sources
 from service.models.artifact import Artifact, Manifest, Probes
 from service.models.openvino import LEAST_COSINE, OpenVinoModel, runtime
 from service.models.torch import TorchModel
@@ -148,7 +148,7 @@ def _manifest(artifact: Artifact, reference: TorchModel) -> Manifest:
 def _filled(directory: Path, reference: TorchModel, manifest: Manifest) -> Manifest:
     """Write the artifact's files; a model that OpenVINO cannot run leaves none and a manifest that says why."""
     directory.mkdir()
-    texts = probes.texts(manifest.max_length)
+    texts = accuracy.texts(manifest.max_length)
     tokens = reference.tokenize(texts)
     log.info("computing %d probes of up to %d tokens with the reference", len(texts), max(map(len, tokens)))
     expected = np.concatenate([reference.embed([each]) for each in tokens])
@@ -183,7 +183,7 @@ def _convert(reference: TorchModel, path: Path) -> None:
             vectors: torch.Tensor = self.pipeline(features)["sentence_embedding"]
             return vectors
 
-    batch = reference.tokenize([probes.PASSAGE[:length] for length in (60, 20, 4)])
+    batch = reference.tokenize([accuracy.PASSAGE[:length] for length in (60, 20, 4)])
     example = tuple(torch.from_numpy(array) for array in reference.layout.arrays(batch))
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # the tracer's worries, which the comparison that follows settles
@@ -196,7 +196,7 @@ def _measured(directory: Path, manifest: Manifest, texts: list[str], expected: V
     cosines = {}
     for dtype in ("float32", "bfloat16") if cpu.has_bfloat16() else ("float32",):
         model = OpenVinoModel(directory, manifest, dtype, cpu.cores())
-        cosines[dtype] = probes.least_cosine(model.embed, model.tokenize(texts), expected)
+        cosines[dtype] = accuracy.least_cosine(model.embed, model.tokenize(texts), expected)
         log.info("%s: cosine to the reference >= %.7f", dtype, cosines[dtype])
     if not cosines["float32"] >= LEAST_COSINE["float32"]:
         raise ValueError(f"the compiled model comes only to cosine {cosines['float32']:.6f} of the reference")

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from service import cpu
-from service.backlog import Tokens, Vectors
+from service.engine.scheduler import Tokens, Vectors
 from service.errors import ModelUnusable
-from service.models import probes
+from service.models import accuracy
 from service.models.artifact import Artifact, Manifest
-from service.tokenizer import Tokenizer
+from service.models.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def load(artifact: Artifact, manifest: Manifest, dtype: str, threads: int) -> Op
     cosine = manifest.cosines.get(chosen) if manifest.cpu == cpu.name() else None
     if cosine is None:
         known = artifact.probes()
-        cosine = probes.least_cosine(model.embed, known.tokens, known.expected())
+        cosine = accuracy.least_cosine(model.embed, known.tokens, known.expected())
     if not cosine >= LEAST_COSINE[chosen]:
         complaint = f"{manifest.name}: OpenVINO in {chosen} comes only to cosine {cosine:.6f} of the reference"
         if chosen != "bfloat16" or dtype != "auto":

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service import host
-from service.backlog import Tokens, Vectors
+from service.engine.scheduler import Tokens, Vectors
 from service.errors import ModelUnusable
-from service.models import probes, sources
-from service.models.inputs import Layout
+from service.hosting import uwsgi
+from service.models import accuracy, sources
+from service.models.batches import Layout
 from service.models.sources import Source
-from service.tokenizer import Tokenizer
+from service.models.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -94,7 +94,7 @@ class TorchModel:
                 f"{np.abs(ours - expected).max():.2g}; models with such preprocessing are not supported"
             )
         self.pipeline.to(getattr(torch, dtype))
-        return ours.shape[1], float(probes.cosines(self.embed(self.tokenize(PROBES)), expected).min())
+        return ours.shape[1], float(accuracy.cosines(self.embed(self.tokenize(PROBES)), expected).min())
 
 
 def _chosen(device: str) -> str:
@@ -106,7 +106,7 @@ def _chosen(device: str) -> str:
     if not torch.cuda.is_available():
         raise ModelUnusable(f"EMBED_DEVICE={device}: torch {torch.__version__} finds no CUDA device; use auto or cpu")
     cards = torch.cuda.device_count()
-    return device if ":" in device else f"cuda:{(host.worker_number() - 1) % cards}"
+    return device if ":" in device else f"cuda:{(uwsgi.worker_number() - 1) % cards}"
 
 
 def _say_what_it_costs(device: "torch.device") -> None:
@@ -117,7 +117,7 @@ def _say_what_it_costs(device: "torch.device") -> None:
     ours = torch.cuda.memory_reserved(device) // 2**20
     log.info(
         "worker %d holds %d MB on %s, and its CUDA context beside that; %d of %d MB are free for others",
-        *(host.worker_number(), ours, device, free, total),
+        *(uwsgi.worker_number(), ours, device, free, total),
     )
 
 

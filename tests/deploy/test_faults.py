@@ -9,7 +9,7 @@ import time
 import pytest
 
 from service.errors import CommandFailed
-from service.master import Master
+from service.hosting.master import Master
 from tests.deploy.stage import copy_tree
 
 pytestmark = [pytest.mark.deploy, pytest.mark.server, pytest.mark.model]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from service.errors import ModelUnusable
-from service.models import export, openvino, probes, sources
+from service.models import accuracy, export, openvino, sources
 from service.models.artifact import Artifact, Manifest
 from tests.models.variants import pieces, saved
 from tests.server.processes import ROOT
@@ -104,7 +104,7 @@ def test_prompt_pooling_and_dense_layer_are_in_the_graph(source, tmp_path):
     texts = ["a", "a text that is longer", ""]
 
     expected = SentenceTransformer(str(source.directory), device="cpu").encode(texts)
-    assert probes.cosines(model.embed(model.tokenize(texts)), expected).min() >= 1 - 1e-6
+    assert accuracy.cosines(model.embed(model.tokenize(texts)), expected).min() >= 1 - 1e-6
 
 
 def test_processes_that_start_together_compile_once(source, tmp_path, caplog):

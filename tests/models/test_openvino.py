@@ -6,7 +6,7 @@ import pytest
 
 from service import cpu
 from service.errors import ModelUnusable
-from service.models import export, openvino, probes, sources
+from service.models import accuracy, export, openvino, sources
 from service.models.artifact import Artifact
 from tests.models.variants import collection
 
@@ -78,7 +78,7 @@ def test_1000_texts_have_the_vectors_of_sentence_transformers(load, reference, d
     tokens = model.tokenize([texts[i] for i in order])
 
     ours = np.concatenate([model.embed(tokens[start : start + 16]) for start in range(0, len(tokens), 16)])
-    cosines = probes.cosines(ours, reference.encode([texts[i] for i in order]))
+    cosines = accuracy.cosines(ours, reference.encode([texts[i] for i in order]))
 
     assert cosines.min() >= openvino.LEAST_COSINE[dtype]
 
@@ -88,7 +88,7 @@ def test_a_text_has_the_same_vector_alone_and_beside_a_much_longer_one(load, dty
     model = load(dtype)
     short, long = model.tokenize(["a short text", "a long text " * 80])
 
-    assert probes.cosines(model.embed([short, long])[:1], model.embed([short])).min() >= openvino.LEAST_COSINE[dtype]
+    assert accuracy.cosines(model.embed([short, long])[:1], model.embed([short])).min() >= openvino.LEAST_COSINE[dtype]
 
 
 def test_on_another_cpu_the_accuracy_is_measured_again(artifact, manifest, caplog):

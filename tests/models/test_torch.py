@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from service.engine import Engine
+from service.engine.engine import Engine
 from service.errors import ModelUnusable
 from service.models import sources
 from service.models.torch import TorchModel
@@ -125,7 +125,7 @@ def test_a_model_that_has_no_room_on_its_device_is_refused_in_one_line(monkeypat
 def test_workers_share_the_cards_in_turn(monkeypatch, worker, card):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    monkeypatch.setattr("service.host.worker_number", lambda: worker)
+    monkeypatch.setattr("service.hosting.uwsgi.worker_number", lambda: worker)
 
     assert chosen("auto") == chosen("cuda") == card
     assert chosen("cuda:1") == "cuda:1"

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from bench import session
-from forking.launchers import LAUNCHERS
+from launchers.commands import LAUNCHERS
 from tests.server.processes import Process, free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.model, pytest.mark.launchers]

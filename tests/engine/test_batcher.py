@@ -3,8 +3,8 @@ import threading
 import numpy as np
 import pytest
 
-from service.backlog import Job
-from service.batching import Batcher
+from service.engine.batcher import Batcher
+from service.engine.scheduler import Job
 from service.errors import ModelFailed
 
 

@@ -1,4 +1,4 @@
-"""Processes made by multiprocessing that share a socket: ``python -m forking.processes fork|spawn|forkserver PORT``."""
+"""Two multiprocessing processes that share a socket: ``python -m launchers.processes fork|spawn|forkserver PORT``."""
 
 import multiprocessing
 import socket
@@ -7,7 +7,7 @@ from typing import Any
 
 import waitress
 
-from forking.apps import app  # before any fork, as people do
+from launchers.apps import app  # before any fork, as people do
 
 
 def serve(listener: socket.socket) -> None:

@@ -5,8 +5,8 @@ import sys
 def test_many_threads_share_two_arenas():
     program = """
 import ctypes, threading
-from service import memory
-memory.keep_little()
+from service.hosting import malloc
+malloc.keep_little()
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 barrier = threading.Barrier(9)

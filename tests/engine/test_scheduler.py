@@ -1,6 +1,6 @@
 from itertools import chain
 
-from service.backlog import Backlog, Job
+from service.engine.scheduler import Backlog, Job
 from service.errors import RequestError
 
 

@@ -6,10 +6,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from service import host
-from service.backlog import Job, Tokens, Vectors
-from service.batching import Batcher
+from service.engine.batcher import Batcher
+from service.engine.scheduler import Job, Tokens, Vectors
 from service.errors import ClientGone, DeadlinePassed, InvalidInput
+from service.hosting import uwsgi
 
 #: Seconds between two looks at whether the client is still there.
 PATIENCE = 0.1
@@ -54,7 +54,7 @@ class Engine:
         batch_tokens: int | None = None,
         timeout: float = 300.0,
         batch_timeout: float = 30.0,
-        replace: Callable[[str], object] = host.end_worker,
+        replace: Callable[[str], object] = uwsgi.end_worker,
     ) -> None:
         self.model = model
         self._timeout = timeout

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service import models
 from service.errors import BadSetting, ModelUnusable
+from service.models import catalog
 from service.settings import Settings
 
 
@@ -13,12 +13,12 @@ class Backends:
     def __init__(self, monkeypatch, gpu):
         self.loaded = []
         self.refuse = False
-        monkeypatch.setattr(models, "_has_gpu", lambda: gpu)
-        monkeypatch.setattr(models.cpu, "has_bfloat16", lambda: False)
-        monkeypatch.setattr(models.cpu, "cores", lambda: 8)
-        monkeypatch.setattr(models.export, "obtain", lambda _: None)
-        monkeypatch.setattr(models.openvino, "load", self.openvino)
-        monkeypatch.setattr(models, "TorchModel", self.torch)
+        monkeypatch.setattr(catalog, "_has_gpu", lambda: gpu)
+        monkeypatch.setattr(catalog.cpu, "has_bfloat16", lambda: False)
+        monkeypatch.setattr(catalog.cpu, "cores", lambda: 8)
+        monkeypatch.setattr(catalog.export, "obtain", lambda _: None)
+        monkeypatch.setattr(catalog.openvino, "load", self.openvino)
+        monkeypatch.setattr(catalog, "TorchModel", self.torch)
 
     def openvino(self, _artifact, _manifest, dtype, threads):
         if self.refuse:
@@ -32,7 +32,7 @@ class Backends:
 def loaded(monkeypatch, *, gpu=False, refuse=False, **settings):
     backends = Backends(monkeypatch, gpu)
     backends.refuse = refuse
-    models.load(Settings(**settings), workers=2)
+    catalog.load(Settings(**settings), workers=2)
     return backends.loaded
 
 

@@ -30,6 +30,11 @@ ADVICE = (
 )
 
 
+def is_present() -> bool:
+    """Tell whether uWSGI hosts this process."""
+    return uwsgi is not None
+
+
 def will_fork() -> bool:
     """Tell whether the server is going to fork this process for its workers, as far as that can be seen from here."""
     if uwsgi is not None:  # its master, or the first of several processes without one

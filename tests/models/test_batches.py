@@ -1,4 +1,4 @@
-from service.models.inputs import Layout
+from service.models.batches import Layout
 
 
 def as_lists(arrays):

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from service import cpu
-from service.engine import Model
+from service.engine.engine import Model
 from service.errors import BadSetting, ModelUnusable
 from service.models import export, openvino, sources
 from service.models.artifact import Artifact

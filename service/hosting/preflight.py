@@ -17,19 +17,20 @@ STOP = (signal.SIGINT, signal.SIGTERM)
 
 def check() -> int:
     """Return 0 if the service can start, else 1 after logging why."""
-    from service import host, models, systemd
     from service.errors import StartError
+    from service.hosting import systemd, uwsgi
+    from service.models import catalog
     from service.settings import Settings
 
     systemd.set_up_logging()
     log = logging.getLogger("service")
     try:
         settings = Settings.from_env()
-        source = models.prepare(settings)
+        source = catalog.prepare(settings)
     except StartError as error:
         log.error("the service cannot start: %s", error)  # noqa: TRY400  # one line for an operator
         return 1
-    log.info("serving %s with %d workers on %s", source.name, settings.workers, host.address())
+    log.info("serving %s with %d workers on %s", source.name, settings.workers, uwsgi.address())
     return 0
 
 

@@ -1,11 +1,11 @@
-"""gunicorn inside a program of one's own, as its documentation shows: ``python -m forking.program PORT``."""
+"""gunicorn inside a program of one's own, as its documentation shows: ``python -m launchers.program PORT``."""
 
 import sys
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
-from forking.apps import app  # before the fork, as people do
+from launchers.apps import app  # before the fork, as people do
 
 
 class Program(BaseApplication):  # type: ignore[misc]  # gunicorn has no types

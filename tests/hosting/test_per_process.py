@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from forking.launchers import LAUNCHERS
-from service import host
+from launchers.commands import LAUNCHERS
 from service.errors import ForkedAfterLoad
-from service.forking import PerProcess
+from service.hosting import uwsgi
+from service.hosting.per_process import PerProcess
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parent.parent.parent / "docs"
 
 
 def in_child(act):
@@ -33,8 +33,8 @@ def test_where_no_fork_follows_it_is_made_at_once():
 
 def test_where_a_fork_follows_it_is_left_to_the_hook(monkeypatch):
     hooks = []
-    monkeypatch.setattr(host, "will_fork", lambda: True)
-    monkeypatch.setattr(host, "after_fork", hooks.append)
+    monkeypatch.setattr(uwsgi, "will_fork", lambda: True)
+    monkeypatch.setattr(uwsgi, "after_fork", hooks.append)
     own = PerProcess(os.getpid)
     own.prepare()
 
@@ -42,7 +42,7 @@ def test_where_a_fork_follows_it_is_left_to_the_hook(monkeypatch):
 
 
 def test_a_process_that_was_forked_unforeseen_makes_its_own_on_first_use(monkeypatch):
-    monkeypatch.setattr("service.forking.sys.modules", {})
+    monkeypatch.setattr("service.hosting.per_process.sys.modules", {})
     own = PerProcess(os.getpid)
     own.prepare()
 
@@ -51,7 +51,7 @@ def test_a_process_that_was_forked_unforeseen_makes_its_own_on_first_use(monkeyp
 
 
 def test_with_torch_loaded_it_refuses_instead(monkeypatch):
-    monkeypatch.setattr("service.forking.sys.modules", {"torch": None})
+    monkeypatch.setattr("service.hosting.per_process.sys.modules", {"torch": None})
     own = PerProcess(os.getpid)
     own.prepare()
     monkeypatch.setattr(os, "getpid", lambda: -1)

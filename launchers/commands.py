@@ -9,7 +9,7 @@ BIN = Path(sys.prefix) / "bin"
 
 
 class Launcher(NamedTuple):
-    """A way to start an app of ``forking.apps``; ``claim`` is what the notes say of it: works, fails, or nothing."""
+    """A way to start an app of ``launchers.apps``; ``claim`` is what the notes say of it: works, fails, or nothing."""
 
     name: str
     command: str
@@ -21,11 +21,11 @@ class Launcher(NamedTuple):
         return [str(BIN / program), *rest]
 
 
-UWSGI = "uwsgi --http-socket {address} --need-app --pythonpath . --module forking.apps:app --threads 4 "
-GUNICORN = "gunicorn -b {address} forking.apps:app "
-UVICORN = "uvicorn --port {port} forking.apps:asgi "
-FLASK = "flask --app forking.apps:app run --port {port} "
-PROCESSES = "python -m forking.processes "
+UWSGI = "uwsgi --http-socket {address} --need-app --pythonpath . --module launchers.apps:app --threads 4 "
+GUNICORN = "gunicorn -b {address} launchers.apps:app "
+UVICORN = "uvicorn --port {port} launchers.apps:asgi "
+FLASK = "flask --app launchers.apps:app run --port {port} "
+PROCESSES = "python -m launchers.processes "
 
 LAUNCHERS = [
     Launcher("uwsgi -p 1", UWSGI + "-p 1", "works"),
@@ -38,13 +38,13 @@ LAUNCHERS = [
     Launcher("gunicorn -w 4", GUNICORN + "-w 4", "fails"),
     Launcher("gunicorn -w 4 --preload", GUNICORN + "-w 4 --preload"),
     Launcher("gunicorn -w 2 -k gthread", GUNICORN + "-w 2 -k gthread --threads 4"),
-    Launcher("gunicorn in a program", "python -m forking.program {port}"),
+    Launcher("gunicorn in a program", "python -m launchers.program {port}"),
     Launcher("uvicorn --workers 1", UVICORN),
     Launcher("uvicorn --workers 4", UVICORN + "--workers 4", "works"),
     Launcher("uvicorn --interface wsgi", UVICORN.replace("asgi", "app") + "--interface wsgi --workers 2"),
     Launcher("flask run", FLASK),
     Launcher("flask run --debug", FLASK + "--debug"),
-    Launcher("waitress", "waitress-serve --threads 4 --listen={address} forking.apps:app"),
+    Launcher("waitress", "waitress-serve --threads 4 --listen={address} launchers.apps:app"),
     Launcher("multiprocessing, fork", PROCESSES + "fork {port}"),
     Launcher("multiprocessing, spawn", PROCESSES + "spawn {port}"),
     Launcher("multiprocessing, forkserver", PROCESSES + "forkserver {port}"),

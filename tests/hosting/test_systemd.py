@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from service import systemd
+from service.hosting import systemd
 
 
 def formatted(level, message, exc_info=None):

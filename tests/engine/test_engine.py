@@ -4,7 +4,7 @@ import time
 import numpy as np
 import pytest
 
-from service.engine import Engine
+from service.engine.engine import Engine
 from service.errors import ClientGone, DeadlinePassed, InvalidInput, ModelFailed
 from tests.conftest import FakeModel, vector_of
 

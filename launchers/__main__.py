@@ -1,4 +1,4 @@
-"""``python -m forking``: start each launcher with each app, watch who does what, and print the table."""
+"""``python -m launchers``: start each launcher with each app, watch who does what, and print the table."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import session
-from forking.launchers import LAUNCHERS, Launcher
+from launchers.commands import LAUNCHERS, Launcher
 from service.models import sources
 
 ROOT = Path(__file__).parent.parent
@@ -41,7 +41,7 @@ class Seen(NamedTuple):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the laboratory; print one table per app."""
-    parser = argparse.ArgumentParser(prog="python -m forking", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m launchers", description=__doc__)
     parser.add_argument("--apps", default="device,torch,service", help="of device, cuda, torch, service")
     parser.add_argument("--only", default="", help="launchers whose names hold this")
     parser.add_argument("--json", type=Path, help="write what was seen here too")
@@ -154,7 +154,9 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, seconds: float =
 def _device(directory: Path) -> Path:
     library = directory / "device.so"
     if not library.exists():
-        subprocess.run(["cc", "-shared", "-fPIC", "-pthread", "-o", library, ROOT / "forking" / "device.c"], check=True)
+        subprocess.run(
+            ["cc", "-shared", "-fPIC", "-pthread", "-o", library, ROOT / "launchers" / "device.c"], check=True
+        )
     return library
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from service.backlog import Tokens, Vectors
+from service.engine.scheduler import Tokens, Vectors
 
 #: Prose, Chinese, code, accents and symbols: what a tokenizer or a mask may trip over.
 PASSAGE = (

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from service.backlog import Tokens
+from service.engine.scheduler import Tokens
 
 Array = npt.NDArray[np.int64]
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from service.backlog import Backlog, Job, Text, Tokens, Vectors
+from service.engine.scheduler import Backlog, Job, Text, Tokens, Vectors
 from service.errors import ModelFailed
 
 log = logging.getLogger(__name__)

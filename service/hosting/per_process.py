@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from service import host
 from service.errors import ForkedAfterLoad, StartError
+from service.hosting import uwsgi
 
 log = logging.getLogger(__name__)
 
@@ -39,15 +39,15 @@ class PerProcess(Generic[Value]):
         Raises:
             StartError: it cannot be made.
         """
-        if not host.will_fork():
+        if not uwsgi.will_fork():
             die_on_signals()
             self._load()
             return
         log.warning(
             "this process forks its workers after it imported the app; each will load a model of its own. %s",
-            host.ADVICE,
+            uwsgi.ADVICE,
         )
-        host.after_fork(self._load_or_exit)
+        uwsgi.after_fork(self._load_or_exit)
 
     def get(self) -> Value:
         """Return this process's own.
@@ -80,10 +80,10 @@ class PerProcess(Generic[Value]):
         try:
             self._load()
         except StartError as error:
-            log.error("worker %d cannot start: %s", host.worker_number(), error)  # noqa: TRY400  # for an operator
-            if host.is_respawn():
+            log.error("worker %d cannot start: %s", uwsgi.worker_number(), error)  # noqa: TRY400  # for an operator
+            if uwsgi.is_respawn():
                 os._exit(1)
-            host.end_instance()
+            uwsgi.end_instance()
 
 
 @contextmanager
@@ -98,15 +98,15 @@ def loading() -> Iterator[None]:
     try:
         yield
     except StartError as error:
-        log.error("worker %d cannot start: %s", host.worker_number(), error)  # noqa: TRY400  # for an operator
-        if not host.is_respawn():
+        log.error("worker %d cannot start: %s", uwsgi.worker_number(), error)  # noqa: TRY400  # for an operator
+        if not uwsgi.is_respawn():
             sys.tracebacklimit = 0
             raise
         os._exit(1)
     except Exception:
-        if not host.is_respawn():
+        if not uwsgi.is_respawn():
             raise
-        log.exception("worker %d cannot start", host.worker_number())
+        log.exception("worker %d cannot start", uwsgi.worker_number())
         os._exit(1)
 
 
@@ -115,8 +115,8 @@ def die_on_signals() -> None:
 
     A stop that came before this was ignored, and the master would wait for this worker for ever: it ends here.
     """
-    if host.uwsgi is not None:
+    if uwsgi.is_present():
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        if host.is_stopping():
+        if uwsgi.is_stopping():
             os._exit(0)

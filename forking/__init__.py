@@ -1,1 +1,0 @@
-"""The laboratory: the notes' app and this service under every launcher, to see who breaks. ``make forking``."""

@@ -1,0 +1,1 @@
+"""Threads and queues around a model. Knows no HTTP, no torch, no OpenVINO and no uWSGI."""
