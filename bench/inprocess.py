@@ -37,10 +37,11 @@ def measure(embed: Callable[[list[str]], object], texts: list[list[str]], client
 def engine() -> Callable[[list[str]], object]:
     """Build the engine as ``create_app`` does."""
     from service.engine.engine import Engine
+    from service.hosting import shutdown
     from service.models import catalog
     from service.settings import Settings
 
-    return Engine(catalog.load(Settings.from_env(), workers=1)).embed
+    return Engine(catalog.load(Settings.from_env(), 1, workers=1), shutdown.end_worker).embed
 
 
 def encode() -> Callable[[list[str]], object]:

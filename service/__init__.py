@@ -1,5 +1,1 @@
-"""Text embeddings over HTTP. Importing this touches no model, no torch and no thread."""
-
-from service.app import create_app
-
-__all__ = ["create_app"]
+"""Text embeddings over HTTP. ``service.app`` builds the application; importing any module starts nothing."""

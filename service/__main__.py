@@ -1,4 +1,4 @@
-"""The command line: ``python -m service export`` compiles a model ahead of time, ``reload`` replaces the workers."""
+"""The command line: ``python -m service check``, ``export`` and ``reload``."""
 
 import argparse
 import logging
@@ -9,7 +9,7 @@ from pathlib import Path
 from service.errors import ServiceError
 from service.hosting import systemd
 from service.hosting.master import Master
-from service.models import export, sources
+from service.models import catalog, export, sources
 from service.models.artifact import Artifact
 from service.settings import Settings
 
@@ -41,6 +41,13 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check(_: argparse.Namespace) -> int:
+    settings = Settings.from_env()
+    source = catalog.prepare(settings)
+    log.info("serving %s with %d workers on %s", source.name, settings.workers, settings.address())
+    return 0
+
+
 def _reload(options: argparse.Namespace) -> int:
     Master(Path(Settings.from_env().run_dir)).reload(options.timeout)
     return 0
@@ -59,6 +66,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--name", help="what the model is called (default: its name or directory)")
     command.add_argument("--cache-dir", help="where compiled models are kept (default: EMBED_CACHE_DIR)")
     command.set_defaults(run=_export)
+    command = commands.add_parser(
+        "check",
+        help="check the settings and the model",
+        description="Check the settings, find or download the model, and compile it if need be. The service does this "
+        "before its first worker starts.",
+    )
+    command.set_defaults(run=_check)
     command = commands.add_parser(
         "reload",
         help="replace one worker after the other",

@@ -1,4 +1,4 @@
-"""The composition root: settings, model, engine, routes. The only place that knows them all."""
+"""The composition root: settings, model, engine, routes. The only module that knows them all."""
 
 import atexit
 import time
@@ -6,21 +6,22 @@ import time
 from flask import Flask
 
 from service.api import envelope, notes, openai, operations
-from service.api.chunked import Dechunk
-from service.engine.engine import Engine, Model
-from service.hosting import malloc, uwsgi
+from service.engine.engine import Engine
+from service.engine.model import Model
+from service.hosting import malloc, monitor, shutdown, uwsgi
+from service.hosting.client import Connection
 from service.hosting.per_process import PerProcess
 from service.models import catalog
 from service.settings import Settings
 
 
 def create_app(settings: Settings | None = None, model: Model | None = None) -> Flask:
-    """Build the service. The model, unless it is given, is loaded by each process that serves, for itself.
+    """Build the service. Unless ``model`` is given, each process that serves loads its own.
 
     Raises:
         StartError: a setting or the model cannot be used.
     """
-    malloc.keep_little()
+    malloc.limit_malloc()
     settings = settings or Settings.from_env()
     engine = PerProcess(lambda: start_engine(settings, model))
     engine.prepare()
@@ -30,18 +31,18 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     app.config.update(
         MAX_CONTENT_LENGTH=settings.max_body_bytes, MAX_INPUTS=settings.max_inputs, STARTED=int(time.time())
     )
-    app.extensions["engine"] = engine
+    app.extensions.update(engine=engine.get, metrics=monitor.read_metrics)
     for dialect in (openai, notes, operations):
         app.register_blueprint(dialect.routes)
     envelope.register(app)
-    app.wsgi_app = Dechunk(app.wsgi_app, settings.max_body_bytes)  # type: ignore[method-assign]  # Flask's own idiom
+    app.wsgi_app = Connection(app.wsgi_app, settings.max_body_bytes)  # type: ignore[method-assign]  # Flask's own idiom
     return app
 
 
 def start_engine(settings: Settings, model: Model | None) -> Engine:
     """Load the model, unless it is given, and start the engine around it."""
-    batch_tokens = None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens
-    model = model or catalog.load(settings, uwsgi.worker_count())
-    engine = Engine(model, batch_tokens, settings.request_timeout, settings.batch_timeout)
-    atexit.register(engine.close)
+    model = model or catalog.load(settings, uwsgi.worker_number(), uwsgi.worker_count())
+    max_batch_tokens = None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens
+    engine = Engine(model, shutdown.end_worker, max_batch_tokens, settings.request_timeout, settings.batch_timeout)
+    atexit.register(engine.close)  # uWSGI skips it: there requests are finished before a worker ends
     return engine

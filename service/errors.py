@@ -11,7 +11,8 @@
         ├── ClientGone        the client closed its connection before the answer
         ├── DeadlinePassed    the request waited longer than EMBED_REQUEST_TIMEOUT
         ├── ForkedAfterLoad   this process was forked with a loaded model, which does not survive that
-        └── ModelFailed       the model raised; the request may have been fine
+        ├── ModelFailed       the model raised; the request may have been fine
+        └── MetricsUnavailable  no uWSGI master is there to ask
 
 Nothing here knows HTTP: each dialect maps the request errors to its own status and body.
 """
@@ -67,3 +68,7 @@ class ForkedAfterLoad(RequestError):
 
 class ModelFailed(RequestError):
     """The model raised on the batch that held this request."""
+
+
+class MetricsUnavailable(RequestError):
+    """No uWSGI master is there to ask for metrics."""

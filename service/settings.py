@@ -55,6 +55,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         except msgspec.ValidationError as error:
             raise BadSetting(_explain(str(error), given)) from None
 
+    def address(self, environ: Mapping[str, str] = os.environ) -> str:
+        """Return where ``uwsgi.ini`` makes uWSGI listen, for a person to read."""
+        if "LISTEN_FDS" in environ:
+            return "the socket that systemd holds"
+        return self.socket or f"http://{self.http}"
+
     @classmethod
     def variables(cls) -> dict[str, object]:
         """Return the variables and their defaults, in the order above."""

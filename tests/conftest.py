@@ -1,43 +1,12 @@
-"""A model small enough to check by head with an app around it, and the real service under the real uWSGI."""
+"""A fake model with an app around it, and the real service under the real uWSGI."""
 
-from collections.abc import Sequence
-
-import numpy as np
 import pytest
 
-from service import create_app
-from service.engine.scheduler import Tokens, Vectors
+from service.app import create_app
 from service.models import sources
 from service.settings import Settings
+from tests.fakes import FakeModel
 from tests.server.processes import Service
-
-
-class FakeModel:
-    """One token per character; a vector holds a text's length, first and last character and a 1.
-
-    The word "poison" makes the batch it is in fail. ``batches`` remembers what was computed together.
-    """
-
-    name = "fake"
-    dimension = 4
-    batch_tokens = 100
-
-    def __init__(self) -> None:
-        self.batches: list[list[str]] = []
-
-    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
-        return [tuple(map(ord, text)) for text in texts]
-
-    def embed(self, batch: Sequence[Tokens]) -> Vectors:
-        texts = ["".join(map(chr, tokens)) for tokens in batch]
-        self.batches.append(texts)
-        if any("poison" in text for text in texts):
-            raise RuntimeError("the model's secret reason")
-        return np.array([vector_of(text) for text in texts], np.float32)
-
-
-def vector_of(text: str) -> list[float]:
-    return [len(text), *((ord(text[0]), ord(text[-1])) if text else (0, 0)), 1]
 
 
 @pytest.fixture
@@ -49,7 +18,7 @@ def model():
 def app(model):
     app = create_app(Settings(max_body_bytes=20_000), model)
     yield app
-    app.extensions["engine"].get().close()
+    app.extensions["engine"]().close()
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 
 from service import errors
 from service.api.wire import reply
-from service.hosting import uwsgi
+
+#: Bytes of a refused body to read before the answer: a client that still sends would see a reset instead of it.
+MAX_DRAIN_BYTES = 256 * 2**20
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +20,7 @@ STATUS = {
     errors.DeadlinePassed: 504,
     errors.ForkedAfterLoad: 503,
     errors.ModelFailed: 500,
+    errors.MetricsUnavailable: 501,
 }
 
 
@@ -43,7 +46,7 @@ def explain(error: HTTPException) -> Response:
     elif isinstance(error, MethodNotAllowed):
         message = f"{request.path} does not take {request.method}; use {' or '.join(sorted(error.valid_methods or ()))}"
     elif isinstance(error, RequestEntityTooLarge):
-        _discard_body()
+        _drain_body()
         message = f"the body is larger than {request.max_content_length} bytes; send fewer texts at a time"
     answer = envelope(message, status)
     if isinstance(error, MethodNotAllowed):
@@ -65,8 +68,8 @@ def envelope(message: str, status: int, field: str | None = None, code: str | No
     return reply({"error": inner, "message": message, "detail": message}, status)
 
 
-def _discard_body() -> None:
+def _drain_body() -> None:
     stream = request.environ["wsgi.input"]
-    left = min(uwsgi.DISCARD, request.content_length or 0)
+    left = min(MAX_DRAIN_BYTES, request.content_length or 0)
     while left > 0 and (chunk := stream.read(min(left, 2**20))):
         left -= len(chunk)

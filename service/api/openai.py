@@ -7,7 +7,7 @@ import msgspec
 from flask import Blueprint, Response, current_app
 
 from service.api.wire import embed, engine, read, reply
-from service.engine.engine import Embeddings
+from service.engine.model import Embeddings
 from service.errors import InvalidInput, UnknownModel
 
 routes = Blueprint("openai", __name__)

@@ -1,29 +1,28 @@
 """Bytes in, bytes out: what every view shares."""
 
 import json
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import msgspec
 import orjson
 from flask import Response, current_app, request
 
-from service.engine.engine import Embeddings, Engine
+from service.engine.engine import Engine
+from service.engine.model import Embeddings
 from service.errors import InvalidInput
-from service.hosting import uwsgi
-from service.hosting.per_process import PerProcess
 
 Shape = TypeVar("Shape")
 
 
 def engine() -> Engine:
     """Return the engine of the app that serves this request."""
-    return cast("PerProcess[Engine]", current_app.extensions["engine"]).get()
+    return cast("Callable[[], Engine]", current_app.extensions["engine"])()
 
 
 def embed(texts: list[str], dimensions: int | None = None) -> Embeddings:
     """Embed for the client of this request, giving up when it goes away."""
-    environ = request.environ
-    return engine().embed(texts, dimensions, lambda: uwsgi.client_is_gone(environ))
+    return engine().embed(texts, dimensions, request.environ["embed.client_is_gone"])
 
 
 def read(shape: type[Shape]) -> Shape:

@@ -1,66 +1,47 @@
-"""Texts to vectors: tokenise in the request's thread, compute in the batcher's, wait for it politely."""
+"""Texts to vectors: tokenise in the request's thread, compute in the batcher's."""
 
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from service.engine.batcher import Batcher
-from service.engine.scheduler import Job, Tokens, Vectors
+from service.engine.model import Embeddings, Model, Vectors
+from service.engine.request import Request
+from service.engine.watchdog import Watchdog
 from service.errors import ClientGone, DeadlinePassed, InvalidInput
-from service.hosting import uwsgi
 
-#: Seconds between two looks at whether the client is still there.
-PATIENCE = 0.1
+#: How often a waiting request looks at its client and its deadline.
+POLL_SECONDS = 0.1
 
-
-class Model(Protocol):
-    """What the engine needs of a model; ``service.models`` has the real ones, the tests a small one."""
-
-    name: str
-    dimension: int
-    #: The batch that suits the hardware, in tokens.
-    batch_tokens: int
-
-    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
-        """Return the token ids of each text; called by many threads."""
-
-    def embed(self, batch: Sequence[Tokens]) -> Vectors:
-        """Return float32 of shape (len(batch), dimension); called by one thread."""
-
-
-class Embeddings(NamedTuple):
-    """Float32 vectors of shape (n, dimension), in the order of the texts, and the tokens that were read."""
-
-    vectors: Vectors
-    tokens: int
+#: How long ``close`` waits for a model that may hang.
+CLOSE_SECONDS = 10.0
 
 
 class Engine:
-    """A model behind a batcher; owns the batcher's thread.
+    """A model behind a batcher and a watchdog; owns both.
 
     Args:
         model: computes the batches.
-        batch_tokens: tokens of a batch; None takes what the model recommends.
-        timeout: seconds that a request may take.
-        batch_timeout: seconds that a batch may take; after that the model is taken to hang.
-        replace: ends this process, which its server then replaces.
+        replace: called with a reason when the model hangs; should end this process.
+        max_batch_tokens: tokens of a batch; None takes what the model recommends.
+        request_timeout: seconds that a request may take.
+        batch_timeout: seconds that a batch of ``max_batch_tokens`` may take.
     """
 
     def __init__(
         self,
         model: Model,
-        batch_tokens: int | None = None,
-        timeout: float = 300.0,
+        replace: Callable[[str], object],
+        max_batch_tokens: int | None = None,
+        request_timeout: float = 300.0,
         batch_timeout: float = 30.0,
-        replace: Callable[[str], object] = uwsgi.end_worker,
     ) -> None:
         self.model = model
-        self._timeout = timeout
-        self._batch_timeout = batch_timeout
-        self._replace = replace
-        self._batcher = Batcher(model.embed, batch_tokens or model.batch_tokens)
+        self._request_timeout = request_timeout
+        tokens = max_batch_tokens or model.max_batch_tokens
+        self._batcher = Batcher(model.embed, tokens, model.padding_limits)
+        self._watchdog = Watchdog(self._batcher, tokens, batch_timeout, replace)
 
     def embed(
         self, texts: Sequence[str], dimensions: int | None = None, is_gone: Callable[[], bool] = lambda: False
@@ -68,9 +49,9 @@ class Engine:
         """Embed ``texts``, blocking until every vector is there.
 
         Args:
-            texts: at least one.
+            texts: any number.
             dimensions: keep this many leading components and renormalise; None or 0 keeps all.
-            is_gone: asked while waiting; once it returns True, what is not computed yet will not be.
+            is_gone: polled while waiting; once it returns True, the request is cancelled.
 
         Raises:
             InvalidInput: ``dimensions`` is not between 0 and the model's dimension.
@@ -78,42 +59,39 @@ class Engine:
             DeadlinePassed: the timeout passed.
             ModelFailed: the model raised on a batch with one of the texts.
         """
-        dimensions = self._checked(dimensions)
-        deadline = time.monotonic() + self._timeout
-        tokens = self.model.tokenize(texts)
-        job = Job(tokens, self.model.dimension, deadline)
-        self._batcher.submit(job)
-        self._wait(job, is_gone)
-        return Embeddings(_cut(job.vectors, dimensions), sum(map(len, tokens)))
+        dimensions = self._check(dimensions)
+        deadline = time.monotonic() + self._request_timeout
+        request = Request(self.model.tokenize(texts), self.model.dimension, deadline)
+        self._batcher.submit(request)
+        self._wait(request, is_gone)
+        return Embeddings(_cut(request.vectors, dimensions), sum(map(len, request.token_ids)))
 
     def is_ready(self) -> bool:
-        """Tell whether a request would be answered."""
-        return self._batcher.is_alive()
+        """Tell whether a request would be answered: the batcher lives and its batch is not late."""
+        return self._batcher.is_alive() and not self._watchdog.is_late()
 
     def close(self) -> None:
-        """Finish what is queued and join the batcher's thread."""
-        self._batcher.close()
+        """Finish what is queued and join the threads; give up on a model that hangs."""
+        self._watchdog.close()
+        self._batcher.close(CLOSE_SECONDS)
 
-    def _checked(self, dimensions: int | None) -> int:
+    def _check(self, dimensions: int | None) -> int:
         full = self.model.dimension
         if dimensions is not None and not 0 <= dimensions <= full:
             raise InvalidInput(f"dimensions must be between 1 and {full} for {self.model.name}", "dimensions")
         return dimensions or full
 
-    def _wait(self, job: Job, is_gone: Callable[[], bool]) -> None:
-        while job.error is None and not job.wait(PATIENCE):
+    def _wait(self, request: Request, is_gone: Callable[[], bool]) -> None:
+        while not request.wait(POLL_SECONDS):
             if is_gone():
-                job.give_up(ClientGone("the client closed the connection"))
-            elif time.monotonic() > job.deadline:
-                job.give_up(
-                    DeadlinePassed(f"not answered within {self._timeout:g} seconds; send fewer texts at a time")
+                self._batcher.cancel(request)
+                raise ClientGone("the client closed the connection")
+            if time.monotonic() > request.deadline:
+                self._batcher.cancel(request)
+                raise DeadlinePassed(
+                    f"not answered within {self._request_timeout:g} seconds; send fewer texts at a time"
                 )
-            if self._batcher.busy_for() > self._batch_timeout:
-                self._replace(f"a batch has been running for more than {self._batch_timeout:g} seconds")
-            elif not self._batcher.is_alive():
-                self._replace("the batcher has died")
-        if job.error is not None:
-            raise job.error
+        request.raise_error()
 
 
 def _cut(vectors: Vectors, dimensions: int) -> Vectors:

@@ -1,190 +1,145 @@
-"""What waits for the model: the texts of many requests, and the order in which they make up batches."""
+"""The order in which waiting texts make up batches."""
 
-import itertools
-import threading
 import time
 from bisect import bisect_left, insort
-from collections import deque
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections import OrderedDict, deque
 
-import numpy as np
-import numpy.typing as npt
-
-from service.errors import RequestError
-
-Tokens = tuple[int, ...]
-Vectors = npt.NDArray[np.float32]
-
-#: Texts share a batch if the longest has at most this many times the tokens of the shortest ...
-#: (128 mixed texts of MiniLM under torch, budget 1024: 1.1 and 1.25 gave 88 texts/s, 1.5 and 2.0 gave 82.)
-PADDING_RATIO = 1.25
-#: ... or at most this many tokens more: among short texts a few wasted columns cost less than a forward.
-PADDING_SLACK = 8
+from service.engine.model import PaddingLimits
+from service.engine.request import Entries, Entry, Link, Request
 
 
-class Job:
-    """The texts of one request on their way through the model.
+class Queue:
+    """Waiting entries sorted by length, and their requests in round-robin order.
 
-    Owned by the request's thread until it is submitted, by the batcher until it is done, then by the request.
+    A batch is a run of neighbours in length around the longest entry of the request whose turn it is. Padding stays
+    small, and nobody starves: of n waiting requests each leads one batch in n.
+
+    The entries form a linked list; ``_last`` finds the last entry of each length. To add or to cancel an entry costs
+    O(1), however many wait.
 
     Args:
-        texts: the token ids of each text.
-        dimension: the width of a vector.
-        deadline: the ``time.monotonic()`` after which nobody wants the answer.
+        limits: how far the lengths in a batch may differ.
     """
 
-    def __init__(self, texts: Sequence[Tokens], dimension: int, deadline: float = float("inf")) -> None:
-        self.texts = texts
-        self.vectors: Vectors = np.empty((len(texts), dimension), np.float32)
-        self.deadline = deadline
-        self.error: RequestError | None = None
-        self.waiting: dict[int, Text] = {}
-        self._missing = len(texts)
-        self._ended = False
-        # Held until the end; only the request's thread waits for it. A third of the price of an Event, whose condition
-        # makes a lock a wait: 5 % more requests a second from 32 clients.
-        self._running = threading.Lock()
-        self._running.acquire()
-
-    def put(self, position: int, vector: Vectors) -> None:
-        """Store the vector of one text, of shape (dimension,)."""
-        self.vectors[position] = vector
-        self._missing -= 1
-        if not self._missing:
-            self._end()
-
-    def fail(self, error: RequestError) -> None:
-        """End the job with an error, from the batcher's thread."""
-        self.error = error
-        self._end()
-
-    def give_up(self, error: RequestError) -> None:
-        """Leave the job with an error, from the request's thread; what of it still waits will not be computed."""
-        self.error = error
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until every vector or the error is there; return False if it takes longer than ``seconds``."""
-        return self._ended or self._running.acquire(timeout=seconds)
-
-    def is_done(self) -> bool:
-        """Tell whether every vector or the error is there."""
-        return self._ended
-
-    def is_unwanted(self) -> bool:
-        """Tell whether the job failed, was given up by its request, or is past its deadline."""
-        return self.error is not None or time.monotonic() > self.deadline
-
-    def _end(self) -> None:
-        if not self._ended:  # no race: only the batcher's thread ends a job
-            self._ended = True
-            self._running.release()
-
-
-class Text(NamedTuple):
-    """One text in the backlog, which sorts by length; ``serial`` keeps equal lengths in order of arrival."""
-
-    length: int
-    serial: int
-    job: Job
-    position: int
-
-    @property
-    def tokens(self) -> Tokens:
-        """The token ids."""
-        return self.job.texts[self.position]
-
-
-class Lane:
-    """Texts that wait, sorted by length, and the jobs they belong to, in the order of their turns.
-
-    A batch is a slice of neighbours in length, so padding stays small, around a text of the job whose turn it is, so
-    nobody starves: with n jobs waiting, each of them leads one batch in n, however large or long the others are.
-    """
-
-    def __init__(self) -> None:
-        self._texts: list[Text] = []
-        self._turns: deque[Job] = deque()
-        self._serials = itertools.count()
+    def __init__(self, limits: PaddingLimits) -> None:
+        self._limits = limits
+        self._ends = Link()  # before the first entry and after the last
+        self._ends.before = self._ends.after = self._ends
+        self._last: dict[int, Entry] = {}
+        self._lengths: list[int] = []
+        self._turns: OrderedDict[Request, list[Entry]] = OrderedDict()
 
     def __bool__(self) -> bool:
         return bool(self._turns)
 
-    def add(self, job: Job) -> None:
-        """Queue every text of ``job``; its longest text leads first."""
-        longest_first = sorted(range(len(job.texts)), key=lambda position: -len(job.texts[position]))
-        for position in longest_first:
-            text = Text(len(job.texts[position]), next(self._serials), job, position)
-            job.waiting[text.serial] = text
-            insort(self._texts, text)
-        self._turns.append(job)
+    def add(self, entries: Entries) -> None:
+        """Queue the entries of a request behind those of equal length."""
+        for run in entries.runs:
+            self._insert(run)
+        self._turns[entries.request] = entries.leaders
 
-    def draw(self, budget: int) -> list[Text]:
-        """Remove and return the next batch; drop texts of unwanted jobs. An empty batch means that nothing waits."""
-        self._drop_unwanted()
-        if not self._turns:
-            return []
-        leader = next(iter(self._turns[0].waiting.values()))
-        self._turns.rotate(-1)
-        start, stop = self._neighbours(bisect_left(self._texts, leader), budget)
-        batch = self._texts[start:stop]
-        del self._texts[start:stop]
-        for text in batch:
-            del text.job.waiting[text.serial]
-        if not all(job.waiting for job in {text.job for text in batch}):
-            self._turns = deque(job for job in self._turns if job.waiting)
+    def cancel(self, request: Request) -> None:
+        """Remove what still waits of a request."""
+        for entry in self._turns.pop(request, ()):
+            if entry.waiting:
+                self._remove(entry)
+
+    def next_batch(self, max_batch_tokens: int) -> list[Entry]:
+        """Remove and return the next batch; an empty one means that nothing waits."""
+        while self._turns:
+            request, leaders = next(iter(self._turns.items()))
+            if time.monotonic() <= request.deadline:
+                self._turns.move_to_end(request)
+                return self._take(leaders[-1], max_batch_tokens)
+            self.cancel(request)
+        return []
+
+    def _take(self, leader: Entry, max_batch_tokens: int) -> list[Entry]:
+        batch = self._neighbours(leader, max_batch_tokens)
+        for entry in batch:
+            self._remove(entry)
+        for request in {entry.request for entry in batch}:
+            leaders = self._turns[request]
+            while leaders and not leaders[-1].waiting:
+                leaders.pop()
+            if not leaders:
+                del self._turns[request]
         return batch
 
-    def _neighbours(self, leader: int, budget: int) -> tuple[int, int]:
-        """Return the slice around position ``leader`` that fits the budget, grown towards shorter texts first."""
-        start, stop = leader, leader + 1
-        longest = self._texts[leader].length
-        while start and _fit(self._texts[start - 1].length, longest, stop - start + 1, budget):
-            start -= 1
-        shortest = self._texts[start].length
-        while stop < len(self._texts) and _fit(shortest, self._texts[stop].length, stop - start + 1, budget):
-            stop += 1
-        return start, stop
+    def _neighbours(self, leader: Entry, max_batch_tokens: int) -> list[Entry]:
+        """Return the entries around ``leader`` that fit one batch, shorter ones first."""
+        batch = deque([leader])
+        while isinstance(entry := batch[0].before, Entry) and self._fit(entry, batch[-1], len(batch), max_batch_tokens):
+            batch.appendleft(entry)
+        while isinstance(entry := batch[-1].after, Entry) and self._fit(batch[0], entry, len(batch), max_batch_tokens):
+            batch.append(entry)
+        return list(batch)
 
-    def _drop_unwanted(self) -> None:
-        unwanted = {job for job in self._turns if job.is_unwanted()}
-        if unwanted:
-            self._turns = deque(job for job in self._turns if job not in unwanted)
-            self._texts = [text for text in self._texts if text.job not in unwanted]
+    def _fit(self, shortest: Entry, longest: Entry, others: int, max_batch_tokens: int) -> bool:
+        fits = (others + 1) * longest.length <= max_batch_tokens
+        return fits and self._limits.allow(shortest.length, longest.length)
+
+    def _insert(self, run: list[Entry]) -> None:
+        first, last = run[0], run[-1]
+        if first.length not in self._last:
+            insort(self._lengths, first.length)
+        before = self._last.get(first.length) or self._last_below(first.length)
+        after = before.after
+        before.after, first.before = first, before
+        last.after, after.before = after, last
+        self._last[first.length] = last
+
+    def _last_below(self, length: int) -> Link:
+        index = bisect_left(self._lengths, length)
+        return self._last[self._lengths[index - 1]] if index else self._ends
+
+    def _remove(self, entry: Entry) -> None:
+        before, after = entry.before, entry.after
+        before.after, after.before = after, before
+        if self._last[entry.length] is entry:
+            if isinstance(before, Entry) and before.length == entry.length:
+                self._last[entry.length] = before
+            else:
+                del self._last[entry.length]
+                del self._lengths[bisect_left(self._lengths, entry.length)]
+        del entry.before, entry.after  # or neighbours would keep each other in memory
+        entry.waiting = False
 
 
-def _fit(shortest: int, longest: int, rows: int, budget: int) -> bool:
-    return rows * longest <= budget and longest <= max(shortest * PADDING_RATIO, shortest + PADDING_SLACK)
+class Scheduler:
+    """Two queues that take turns: requests that fit one batch, and larger ones.
 
-
-class Backlog:
-    """What waits, in two lanes that take turns: jobs that fit one batch, and larger ones.
-
-    So a short query waits for one batch of large jobs at most, and no text of theirs shares its own: beside a client
-    that sends 2048 texts at a time, its 95th percentile is 2.9 times that of an idle server; with one lane, 5 times.
+    A short query waits for one batch of a large request at most, and no text of a large request shares its batch:
+    beside a client that sends 2048 texts at a time, its 95th percentile is 2.9 times that of an idle server; with one
+    queue, 5 times.
 
     Args:
-        budget: the tokens of a batch, padding counted; a single longer text makes a batch of its own.
+        max_batch_tokens: the tokens of a batch, padding included; a single longer text makes a batch of its own.
+        limits: how far the lengths in a batch may differ.
     """
 
-    def __init__(self, budget: int) -> None:
-        self._budget = budget
-        self._small, self._large = Lane(), Lane()
-        self._turns = deque([self._small, self._large])
+    def __init__(self, max_batch_tokens: int, limits: PaddingLimits) -> None:
+        self._max_batch_tokens = max_batch_tokens
+        self._small, self._large = Queue(limits), Queue(limits)
+        self._round_robin = deque([self._small, self._large])
 
     def __bool__(self) -> bool:
         return bool(self._small or self._large)
 
-    def add(self, job: Job) -> None:
-        """Queue a job."""
-        fits = sum(map(len, job.texts)) <= self._budget
-        (self._small if fits else self._large).add(job)
+    def add(self, entries: Entries) -> None:
+        """Queue the entries of a request."""
+        (self._small if entries.fit(self._max_batch_tokens) else self._large).add(entries)
 
-    def draw(self) -> list[Text]:
+    def cancel(self, request: Request) -> None:
+        """Remove what still waits of a request."""
+        for queue in self._round_robin:
+            queue.cancel(request)
+
+    def next_batch(self) -> list[Entry]:
         """Remove and return the next batch; an empty one means that nothing waits."""
-        for _ in range(len(self._turns)):
-            lane = self._turns.popleft()
-            self._turns.append(lane)
-            if batch := lane.draw(self._budget):
+        for _ in range(len(self._round_robin)):
+            queue = self._round_robin[0]
+            self._round_robin.rotate(-1)
+            if batch := queue.next_batch(self._max_batch_tokens):
                 return batch
         return []

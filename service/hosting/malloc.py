@@ -1,4 +1,4 @@
-"""How this process's malloc behaves: glibc's, whose defaults suit many threads and not much memory."""
+"""glibc malloc, whose defaults suit many threads and much memory."""
 
 import ctypes
 
@@ -6,8 +6,8 @@ import ctypes
 M_TRIM_THRESHOLD, M_ARENA_MAX = -1, -8
 
 
-def keep_little() -> None:
-    """Keep two arenas, not eight for each core, and give freed memory above a megabyte back to the system.
+def limit_malloc() -> None:
+    """Limit glibc malloc to two arenas and return free memory above 1 MiB to the OS.
 
     After the same 2000 short texts, 160 requests of documents and two of 2048, a worker's own memory is 224 MB instead
     of 276 MB. Does nothing where malloc is not glibc's.

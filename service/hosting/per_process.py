@@ -1,19 +1,17 @@
-"""Where this process stands relative to the fork, and how it behaves while it loads.
+"""What no process may inherit.
 
 CUDA, torch's OpenMP pool and Python threads do not survive a fork: a model must be loaded in the process that serves.
 """
 
 import logging
 import os
-import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from service.errors import ForkedAfterLoad, StartError
-from service.hosting import uwsgi
+from service.errors import ForkedAfterLoad
+from service.hosting import shutdown, startup, uwsgi
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +38,13 @@ class PerProcess(Generic[Value]):
             StartError: it cannot be made.
         """
         if not uwsgi.will_fork():
-            die_on_signals()
             self._load()
             return
         log.warning(
             "this process forks its workers after it imported the app; each will load a model of its own. %s",
             uwsgi.ADVICE,
         )
-        uwsgi.after_fork(self._load_or_exit)
+        uwsgi.after_fork(self._load_after_fork)
 
     def get(self) -> Value:
         """Return this process's own.
@@ -75,48 +72,6 @@ class PerProcess(Generic[Value]):
             )
         self._load()
 
-    def _load_or_exit(self) -> None:
-        die_on_signals()
-        try:
+    def _load_after_fork(self) -> None:
+        with startup.loading(shutdown.end_instance):
             self._load()
-        except StartError as error:
-            log.error("worker %d cannot start: %s", uwsgi.worker_number(), error)  # noqa: TRY400  # for an operator
-            if uwsgi.is_respawn():
-                os._exit(1)
-            uwsgi.end_instance()
-
-
-@contextmanager
-def loading() -> Iterator[None]:
-    """Guard the creation of the app: a StartError is one line for an operator, not a traceback.
-
-    Raises:
-        Exception: whatever the guarded code raised, if this worker starts for the first time: uWSGI's ``need-app`` then
-            ends the whole instance. A worker that was respawned exits alone and is tried again, since there
-            ``need-app`` would take a running service down with it.
-    """
-    try:
-        yield
-    except StartError as error:
-        log.error("worker %d cannot start: %s", uwsgi.worker_number(), error)  # noqa: TRY400  # for an operator
-        if not uwsgi.is_respawn():
-            sys.tracebacklimit = 0
-            raise
-        os._exit(1)
-    except Exception:
-        if not uwsgi.is_respawn():
-            raise
-        log.exception("worker %d cannot start", uwsgi.worker_number())
-        os._exit(1)
-
-
-def die_on_signals() -> None:
-    """Let a signal end this worker at once until uWSGI, which ignores them so far, sets its own handlers after load.
-
-    A stop that came before this was ignored, and the master would wait for this worker for ever: it ends here.
-    """
-    if uwsgi.is_present():
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        if uwsgi.is_stopping():
-            os._exit(0)

@@ -1,67 +1,44 @@
-"""Check the settings and the model's files before any worker exists; ``uwsgi.ini`` imports this file by its path.
+"""Check the settings and the model before any worker exists. ``uwsgi.ini`` runs this file by its path.
 
-The check runs in a child: what the master imported, every worker would inherit, and a rolling reload could not renew.
+The check is a program of its own, ``python -m service check``: workers would inherit what their master imports, and a
+rolling reload could not renew it.
 """
 
-import logging
 import os
 import signal
 import sys
-import traceback
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+ROOT = Path(__file__).parent.parent.parent
 STOP = (signal.SIGINT, signal.SIGTERM)
 
 
 def check() -> int:
-    """Return 0 if the service can start, else 1 after logging why."""
-    from service.errors import StartError
-    from service.hosting import systemd, uwsgi
-    from service.models import catalog
-    from service.settings import Settings
+    """Run the check and return its exit status; a stop ends both the check and this process.
 
-    systemd.set_up_logging()
-    log = logging.getLogger("service")
-    try:
-        settings = Settings.from_env()
-        source = catalog.prepare(settings)
-    except StartError as error:
-        log.error("the service cannot start: %s", error)  # noqa: TRY400  # one line for an operator
-        return 1
-    log.info("serving %s with %d workers on %s", source.name, settings.workers, uwsgi.address())
-    return 0
-
-
-def run_in_child() -> int:
-    """Run the check in a process group of its own, and end it at once if this process is told to stop.
-
-    uWSGI ignores SIGTERM until its master loop, and compiling or downloading a model may take minutes.
+    uWSGI ignores SIGTERM until its master loop, and the check may download and compile a model for minutes.
     """
-    child = os.fork()
-    if child == 0:
-        os.setpgid(0, 0)
-        for number in STOP:
-            signal.signal(number, signal.SIG_DFL)
-        try:
-            status = check()
-        except BaseException:  # noqa: BLE001  # or this child would go on as a second uWSGI
-            traceback.print_exc()
-            status = 1
-        os._exit(status)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # until the handlers know the child
+    python = f"{sys.prefix}/bin/python"  # sys.executable is uWSGI
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [python, "-m", "service", "check"]
+    child = os.posix_spawn(python, command, environ, setpgroup=0, setsigmask=[], setsigdef=STOP)
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
         with suppress(ProcessLookupError):
             os.killpg(child, number)
-        os._exit(1)
+        os._exit(0)
 
     before = {number: signal.signal(number, stop) or signal.SIG_DFL for number in STOP}
-    status = os.waitpid(child, 0)[1]
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     for number, handler in before.items():
         signal.signal(number, handler)
     return status
 
 
-if run_in_child():
+if not __package__ and check():  # imported as a part of the service, this starts nothing
     sys.exit(1)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from service.engine.scheduler import Tokens, Vectors
+from service.engine.model import TokenIds, Vectors
 
 #: Prose, Chinese, code, accents and symbols: what a tokenizer or a mask may trip over.
 PASSAGE = (
@@ -28,7 +28,9 @@ def texts(max_length: int | None) -> list[str]:
     return [endless[37 * i % len(PASSAGE) :][:length] for i, length in enumerate(lengths)]
 
 
-def least_cosine(embed: Callable[[Sequence[Tokens]], Vectors], tokens: Sequence[Tokens], expected: Vectors) -> float:
+def least_cosine(
+    embed: Callable[[Sequence[TokenIds]], Vectors], tokens: Sequence[TokenIds], expected: Vectors
+) -> float:
     """Compute the probes in batches of many shapes and return the smallest cosine to the reference's vectors.
 
     Args:

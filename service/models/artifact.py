@@ -15,15 +15,17 @@ import hashlib
 import json
 import os
 import shutil
-from base64 import b64decode
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Self
 
 import msgspec
 import numpy as np
 
-from service.engine.scheduler import Tokens, Vectors
+from service.engine.model import TokenIds, Vectors
 from service.models import sources
 from service.models.batches import Layout
 from service.models.sources import Source
@@ -59,8 +61,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 class Probes(msgspec.Struct, frozen=True):
     """The token ids of n texts and the reference's vectors, little-endian float32, row by row, in base64."""
 
-    tokens: list[Tokens]
+    tokens: list[list[int]]
     vectors: str
+
+    @classmethod
+    def of(cls, token_ids: Sequence[TokenIds], vectors: Vectors) -> Self:
+        """Encode both."""
+        return cls([each.tolist() for each in token_ids], b64encode(vectors.astype("<f4").tobytes()).decode())
+
+    def token_ids(self) -> list[TokenIds]:
+        """Return the token ids of each text."""
+        return [np.array(each, np.int32) for each in self.tokens]
 
     def expected(self) -> Vectors:
         """Return the reference's vectors, float32 of shape (n, dimension)."""
@@ -76,7 +87,7 @@ class Artifact:
     """
 
     def __init__(self, source: Source, cache: Path) -> None:
-        key = hashlib.sha256(sources.identity(source).encode()).hexdigest()[:12]
+        key = hashlib.sha256(sources.cache_key(source).encode()).hexdigest()[:12]
         self.source = source
         self.cache = cache
         self.directory = cache / f"{source.name.replace('/', '--')}-{key}"

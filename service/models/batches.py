@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from service.engine.scheduler import Tokens
+from service.engine.model import TokenIds
 
 Array = npt.NDArray[np.int64]
 
@@ -24,12 +24,12 @@ class Layout(msgspec.Struct, frozen=True):
         """The names of the two arrays."""
         return ("input_ids", "attention_mask" if self.kind == "padded" else "offsets")
 
-    def arrays(self, batch: Sequence[Tokens]) -> tuple[Array, Array]:
+    def arrays(self, batch: Sequence[TokenIds]) -> tuple[Array, Array]:
         """Return the two arrays of a batch; what they hold, ``padded`` and ``flat`` say."""
         return padded(batch, self.pad_id, self.padding_side) if self.kind == "padded" else flat(batch)
 
 
-def padded(batch: Sequence[Tokens], pad_id: int, side: str) -> tuple[Array, Array]:
+def padded(batch: Sequence[TokenIds], pad_id: int, side: str) -> tuple[Array, Array]:
     """Return ``input_ids`` and ``attention_mask``, int64 of shape (len(batch), longest)."""
     longest = max(map(len, batch))
     ids = np.full((len(batch), longest), pad_id, np.int64)
@@ -41,8 +41,7 @@ def padded(batch: Sequence[Tokens], pad_id: int, side: str) -> tuple[Array, Arra
     return ids, mask
 
 
-def flat(batch: Sequence[Tokens]) -> tuple[Array, Array]:
+def flat(batch: Sequence[TokenIds]) -> tuple[Array, Array]:
     """Return ``input_ids`` end to end and the ``offsets`` where each text begins, int64."""
     lengths = [len(tokens) for tokens in batch]
-    ids = np.fromiter((token for tokens in batch for token in tokens), np.int64, sum(lengths))
-    return ids, np.cumsum([0, *lengths[:-1]], dtype=np.int64)
+    return np.concatenate(batch).astype(np.int64), np.cumsum([0, *lengths[:-1]], dtype=np.int64)

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from service import cpu
-from service.engine.engine import Model
+from service.engine.model import Model
 from service.errors import BadSetting, ModelUnusable
 from service.models import export, openvino, sources
 from service.models.artifact import Artifact
@@ -25,16 +25,17 @@ def prepare(settings: Settings) -> Source:
         StartError: a setting or the model cannot be used.
     """
     source = sources.find(settings.model)
-    if _backend(settings) == "openvino":
-        export.obtain(_artifact(source, settings))
+    if _pick_backend(settings) == "openvino":
+        export.ensure(_artifact(source, settings))
     return source
 
 
-def load(settings: Settings, workers: int) -> Model:
+def load(settings: Settings, worker: int, workers: int) -> Model:
     """Load the model that ``settings`` name, verified and warm.
 
     Args:
         settings: name the model, the device, the backend and the dtype.
+        worker: the number of this process, from 1.
         workers: how many processes share the cores.
 
     Raises:
@@ -42,9 +43,9 @@ def load(settings: Settings, workers: int) -> Model:
     """
     source = sources.find(settings.model)
     threads = max(1, cpu.cores() // workers)
-    if _backend(settings) == "openvino":
+    if _pick_backend(settings) == "openvino":
         artifact = _artifact(source, settings)
-        manifest = export.obtain(artifact)
+        manifest = export.ensure(artifact)
         try:
             return openvino.load(artifact, manifest, settings.dtype, threads)
         except ModelUnusable as error:
@@ -52,14 +53,14 @@ def load(settings: Settings, workers: int) -> Model:
                 raise
             log.warning("%s; serving it with torch, which is slower", error)
     dtype = "float32" if settings.dtype == "auto" else settings.dtype
-    return TorchModel(source, settings.device, dtype, threads)
+    return TorchModel(source, settings.device, dtype, threads, worker)
 
 
 def _artifact(source: Source, settings: Settings) -> Artifact:
     return Artifact(source, Path(settings.cache_dir).expanduser())
 
 
-def _backend(settings: Settings) -> str:
+def _pick_backend(settings: Settings) -> str:
     """Choose: torch on a GPU, OpenVINO on a CPU; refuse what does not go together."""
     gpu = settings.device.startswith("cuda") or (settings.device == "auto" and _has_gpu())
     if settings.backend == "torch" and importlib.util.find_spec("torch") is None:

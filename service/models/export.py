@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 import warnings
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -23,7 +22,7 @@ import msgspec
 import numpy as np
 
 from service import cpu
-from service.engine.scheduler import Vectors
+from service.engine.model import Vectors
 from service.errors import ModelUnusable
 from service.models import accuracy, sources
 from service.models.artifact import Artifact, Manifest, Probes
@@ -35,7 +34,7 @@ log = logging.getLogger(__name__)
 MADE_WITH = ("openvino", "sentence-transformers", "tokenizers", "torch", "transformers")
 
 
-def obtain(artifact: Artifact) -> Manifest:
+def ensure(artifact: Artifact) -> Manifest:
     """Return the manifest of ``artifact``, having it made first by another process if it may not be used as it is.
 
     Raises:
@@ -62,12 +61,12 @@ def export(artifact: Artifact) -> Manifest:
         ModelUnusable: the model is damaged, or the cache directory cannot be written.
     """
     try:
-        with _locked(artifact):
+        with _lock(artifact):
             current = artifact.manifest()
             if isinstance(current, Manifest):
                 return current
             log.info("compiling %s for the CPU: %s", artifact.source.name, current)
-            return _made(artifact)
+            return _build(artifact)
     except OSError as error:
         raise ModelUnusable(
             f"EMBED_CACHE_DIR={artifact.cache}: {error.strerror or error}; name a directory that can be written and "
@@ -102,7 +101,7 @@ def _relay(line: str) -> None:
 
 
 @contextmanager
-def _locked(artifact: Artifact) -> Iterator[None]:
+def _lock(artifact: Artifact) -> Iterator[None]:
     """Let one process at a time make this artifact; the kernel lets go of the lock of one that dies."""
     artifact.cache.mkdir(parents=True, exist_ok=True)
     with (artifact.cache / f".{artifact.directory.name}.lock").open("w") as lock:
@@ -110,7 +109,7 @@ def _locked(artifact: Artifact) -> Iterator[None]:
         yield
 
 
-def _made(artifact: Artifact) -> Manifest:
+def _build(artifact: Artifact) -> Manifest:
     started = time.monotonic()
     for left in artifact.cache.glob(f".{artifact.directory.name}.draft-*"):  # by a process that died
         shutil.rmtree(left, ignore_errors=True)
@@ -118,7 +117,7 @@ def _made(artifact: Artifact) -> Manifest:
     with tempfile.TemporaryDirectory(dir=artifact.cache, prefix=f".{artifact.directory.name}.draft-") as draft:
         log.info("loading the reference")
         reference = TorchModel(artifact.source, "cpu", "float32", cpu.cores())
-        manifest = _filled(Path(draft) / "artifact", reference, _manifest(artifact, reference))
+        manifest = _write_files(Path(draft) / "artifact", reference, _manifest(artifact, reference))
         artifact.publish(Path(draft) / "artifact", manifest)
     log.info("%s is in %s after %.0f s", artifact.source.name, artifact.directory, time.monotonic() - started)
     return manifest
@@ -145,7 +144,7 @@ def _manifest(artifact: Artifact, reference: TorchModel) -> Manifest:
     )
 
 
-def _filled(directory: Path, reference: TorchModel, manifest: Manifest) -> Manifest:
+def _write_files(directory: Path, reference: TorchModel, manifest: Manifest) -> Manifest:
     """Write the artifact's files; a model that OpenVINO cannot run leaves none and a manifest that says why."""
     directory.mkdir()
     texts = accuracy.texts(manifest.max_length)
@@ -153,13 +152,11 @@ def _filled(directory: Path, reference: TorchModel, manifest: Manifest) -> Manif
     log.info("computing %d probes of up to %d tokens with the reference", len(texts), max(map(len, tokens)))
     expected = np.concatenate([reference.embed([each]) for each in tokens])
     (directory / "tokenizer.json").write_text(reference.tokenizer.serialized(), encoding="utf-8")
-    (directory / "probes.json").write_bytes(
-        msgspec.json.encode(Probes(tokens, b64encode(expected.astype("<f4").tobytes()).decode()))
-    )
+    (directory / "probes.json").write_bytes(msgspec.json.encode(Probes.of(tokens, expected)))
     try:
         log.info("tracing and converting the graph")
         _convert(reference, directory / "model.xml")
-        cosines = _measured(directory, manifest, texts, expected)
+        cosines = _measure_accuracy(directory, manifest, texts, expected)
     except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, NotImplementedError) as error:
         return msgspec.structs.replace(
             manifest, problem=f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
@@ -191,7 +188,7 @@ def _convert(reference: TorchModel, path: Path) -> None:
     runtime().save_model(model, path, compress_to_fp16=False)
 
 
-def _measured(directory: Path, manifest: Manifest, texts: list[str], expected: Vectors) -> dict[str, float]:
+def _measure_accuracy(directory: Path, manifest: Manifest, texts: list[str], expected: Vectors) -> dict[str, float]:
     """Compare with the reference in each dtype that this CPU has, through the code that will serve what was saved."""
     cosines = {}
     for dtype in ("float32", "bfloat16") if cpu.has_bfloat16() else ("float32",):

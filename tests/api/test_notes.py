@@ -1,6 +1,6 @@
 import pytest
 
-from tests.conftest import vector_of
+from tests.fakes import vector_of
 
 
 @pytest.mark.parametrize("sent", ["abc", ["abc"]])

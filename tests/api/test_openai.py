@@ -3,7 +3,7 @@ import base64
 import numpy as np
 import pytest
 
-from tests.conftest import vector_of
+from tests.fakes import vector_of
 
 
 @pytest.mark.parametrize("route", ["/v1/embeddings", "/embeddings", "/v1/embeddings/", "/v1/embeddings?api-version=1"])

@@ -1,17 +1,16 @@
 import threading
-import time
 
 import numpy as np
 import pytest
 
 from service.engine.engine import Engine
 from service.errors import ClientGone, DeadlinePassed, InvalidInput, ModelFailed
-from tests.conftest import FakeModel, vector_of
+from tests.fakes import FakeModel, vector_of
 
 
 @pytest.fixture
 def engine(model):
-    engine = Engine(model)
+    engine = Engine(model, pytest.fail)
     yield engine
     engine.close()
 
@@ -59,14 +58,14 @@ class StuckModel(FakeModel):
         self.released = threading.Event()
 
     def embed(self, batch):
-        self.released.wait(10)
+        self.released.wait(60)
         return super().embed(batch)
 
 
 @pytest.fixture
 def stuck():
     model = StuckModel()
-    engine = Engine(model, timeout=0.3)
+    engine = Engine(model, pytest.fail, request_timeout=0.3)
     yield engine
     model.released.set()
     engine.close()
@@ -94,44 +93,29 @@ def test_what_a_given_up_request_still_waits_for_is_never_computed(stuck):
     assert ["another text"] in stuck.model.batches
 
 
-def test_a_batch_that_hangs_has_the_process_replaced():
-    model, complaints = StuckModel(), []
-    engine = Engine(model, timeout=1, batch_timeout=0.2, replace=complaints.append)
-    with pytest.raises(DeadlinePassed):
-        engine.embed(["a"])
-    model.released.set()
-    engine.close()
-
-    assert complaints[0] == "a batch has been running for more than 0.2 seconds"
-
-
-def test_a_batcher_that_died_has_the_process_replaced(model):
-    complaints = []
-    engine = Engine(model, timeout=0.3, replace=complaints.append)
-    engine.close()
-    with pytest.raises(DeadlinePassed):
-        engine.embed(["a"])
-
-    assert complaints[0] == "the batcher has died"
-
-
-class SlowModel(FakeModel):
-    def embed(self, batch):
-        time.sleep(0.05)
-        return super().embed(batch)
-
-
-def test_many_batches_may_take_longer_than_one():
-    complaints = []
-    engine = Engine(SlowModel(), batch_tokens=1, batch_timeout=0.2, replace=complaints.append)
-    engine.embed(list("abcdefgh"))
-    engine.close()
-
-    assert complaints == []
-
-
 def test_a_closed_engine_is_not_ready(model):
-    engine = Engine(model)
+    engine = Engine(model, pytest.fail)
     assert engine.is_ready()
     engine.close()
     assert not engine.is_ready()
+
+
+def test_an_engine_whose_batch_is_late_is_not_ready(stuck):
+    with pytest.raises(DeadlinePassed):
+        stuck.embed(["a"])
+    stuck._watchdog.is_late = lambda: True
+
+    assert not stuck.is_ready()
+
+
+def test_a_hanging_model_does_not_hold_the_exit(stuck, monkeypatch):
+    monkeypatch.setattr("service.engine.engine.CLOSE_SECONDS", 0.1)
+    with pytest.raises(DeadlinePassed):
+        stuck.embed(["a"])
+
+    stuck.close()
+
+
+def test_no_texts_give_no_vectors(engine):
+    assert engine.embed([]).vectors.shape == (0, 4)
+    assert engine.embed(["a"]).tokens == 1

@@ -6,7 +6,7 @@ def test_many_threads_share_two_arenas():
     program = """
 import ctypes, threading
 from service.hosting import malloc
-malloc.keep_little()
+malloc.limit_malloc()
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 barrier = threading.Barrier(9)

@@ -16,7 +16,7 @@ class Backends:
         monkeypatch.setattr(catalog, "_has_gpu", lambda: gpu)
         monkeypatch.setattr(catalog.cpu, "has_bfloat16", lambda: False)
         monkeypatch.setattr(catalog.cpu, "cores", lambda: 8)
-        monkeypatch.setattr(catalog.export, "obtain", lambda _: None)
+        monkeypatch.setattr(catalog.export, "ensure", lambda _: None)
         monkeypatch.setattr(catalog.openvino, "load", self.openvino)
         monkeypatch.setattr(catalog, "TorchModel", self.torch)
 
@@ -25,14 +25,14 @@ class Backends:
             raise ModelUnusable("it cannot be run by OpenVINO")
         self.loaded.append(("openvino", dtype, threads))
 
-    def torch(self, _source, device, dtype, threads):
+    def torch(self, _source, device, dtype, threads, _worker):
         self.loaded.append(("torch", device, dtype, threads))
 
 
 def loaded(monkeypatch, *, gpu=False, refuse=False, **settings):
     backends = Backends(monkeypatch, gpu)
     backends.refuse = refuse
-    catalog.load(Settings(**settings), workers=2)
+    catalog.load(Settings(**settings), worker=1, workers=2)
     return backends.loaded
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.model
 def made(cache):
     """The real model's artifact, as every other test of this run uses it."""
     artifact = Artifact(sources.find("all-MiniLM-L6-v2"), cache)
-    export.obtain(artifact)
+    export.ensure(artifact)
     return artifact
 
 
@@ -100,7 +100,7 @@ def test_prompt_pooling_and_dense_layer_are_in_the_graph(source, tmp_path):
     from sentence_transformers import SentenceTransformer
 
     artifact = Artifact(source, tmp_path)
-    model = openvino.load(artifact, export.obtain(artifact), "float32", threads=2)
+    model = openvino.load(artifact, export.ensure(artifact), "float32", threads=2)
     texts = ["a", "a text that is longer", ""]
 
     expected = SentenceTransformer(str(source.directory), device="cpu").encode(texts)
@@ -111,7 +111,7 @@ def test_processes_that_start_together_compile_once(source, tmp_path, caplog):
     caplog.set_level("INFO")
     artifact = Artifact(source, tmp_path)
     with ThreadPoolExecutor(3) as pool:
-        manifests = list(pool.map(export.obtain, [artifact] * 3))
+        manifests = list(pool.map(export.ensure, [artifact] * 3))
 
     assert caplog.text.count("tracing and converting") == 1
     assert manifests[0] == manifests[1] == manifests[2]
@@ -126,7 +126,7 @@ def test_a_crash_leaves_nothing_that_the_next_one_would_use(source, tmp_path):
     crashed = Artifact(sources.find(str(source.directory)), tmp_path)
     left = list(tmp_path.glob(".*.draft-*"))
     manifest = crashed.manifest()
-    export.obtain(crashed)
+    export.ensure(crashed)
 
     assert manifest == "it was not compiled yet"
     assert left
@@ -164,7 +164,7 @@ def test_a_full_disk_is_named(source, tmp_path):
         with pytest.raises(
             ModelUnusable, match=r"EMBED_CACHE_DIR=.*/disk: \d+ MB are needed and [01] MB are free; name"
         ):
-            export.obtain(Artifact(source, disk))
+            export.ensure(Artifact(source, disk))
     finally:
         subprocess.run(["umount", disk], check=True)
 
@@ -173,7 +173,7 @@ def test_a_cache_that_cannot_be_written_is_named(source, tmp_path):
     (tmp_path / "file").touch()
 
     with pytest.raises(ModelUnusable, match="EMBED_CACHE_DIR=.*/file/cache: Not a directory; name a directory"):
-        export.obtain(Artifact(source, tmp_path / "file" / "cache"))
+        export.ensure(Artifact(source, tmp_path / "file" / "cache"))
 
 
 def test_export_prints_where_the_artifact_is(made):

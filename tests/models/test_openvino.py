@@ -55,7 +55,7 @@ def artifact(cache):
 
 @pytest.fixture(scope="module")
 def manifest(artifact):
-    return export.obtain(artifact)
+    return export.ensure(artifact)
 
 
 @pytest.fixture(scope="module")

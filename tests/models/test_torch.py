@@ -10,7 +10,7 @@ from service.engine.engine import Engine
 from service.errors import ModelUnusable
 from service.models import sources
 from service.models.torch import TorchModel
-from service.models.torch import _chosen as chosen
+from service.models.torch import _pick_device as pick_device
 from tests.models.variants import collection, pieces, saved
 
 pytestmark = pytest.mark.model
@@ -125,11 +125,10 @@ def test_a_model_that_has_no_room_on_its_device_is_refused_in_one_line(monkeypat
 def test_workers_share_the_cards_in_turn(monkeypatch, worker, card):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    monkeypatch.setattr("service.hosting.uwsgi.worker_number", lambda: worker)
 
-    assert chosen("auto") == chosen("cuda") == card
-    assert chosen("cuda:1") == "cuda:1"
-    assert chosen("cpu") == "cpu"
+    assert pick_device("auto", worker) == pick_device("cuda", worker) == card
+    assert pick_device("cuda:1", worker) == "cuda:1"
+    assert pick_device("cpu", worker) == "cpu"
 
 
 def test_a_cuda_device_that_is_not_there_is_refused(monkeypatch):

@@ -1,0 +1,48 @@
+"""The Model protocol: what the engine needs of a model, and the arrays that go in and come out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+#: The token ids of one text: int32 of shape (tokens,), 4 bytes a token where a tuple of Python ints takes 36.
+TokenIds = npt.NDArray[np.int32]
+
+#: Float32 of shape (texts, dimension).
+Vectors = npt.NDArray[np.float32]
+
+
+class PaddingLimits(NamedTuple):
+    """How far the lengths in one batch may differ: the longest has at most ``ratio`` times the tokens of the shortest,
+    or at most ``slack`` tokens more.
+    """
+
+    ratio: float
+    slack: int
+
+    def allow(self, shortest: int, longest: int) -> bool:
+        """Tell whether texts of these lengths, in tokens, may share a batch."""
+        return longest <= max(shortest * self.ratio, shortest + self.slack)
+
+
+class Embeddings(NamedTuple):
+    """Vectors in the order of the texts, and the number of tokens that the model read."""
+
+    vectors: Vectors
+    tokens: int
+
+
+class Model(Protocol):
+    """A loaded model. ``service.models`` has the real ones, the tests a fake."""
+
+    name: str
+    dimension: int
+    max_batch_tokens: int
+    padding_limits: PaddingLimits
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
+        """Return the token ids of each text. Many threads call this at once."""
+
+    def embed(self, batch: Sequence[TokenIds]) -> Vectors:
+        """Return float32 of shape (len(batch), dimension). One thread calls this."""

@@ -1,0 +1,107 @@
+"""A request on its way through the model, and its entries in the queue."""
+
+import threading
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from service.engine.model import TokenIds, Vectors
+from service.errors import RequestError
+
+
+class Request:
+    """The texts of one request and the vectors computed so far.
+
+    Args:
+        token_ids: one array for each text.
+        dimension: the width of a vector.
+        deadline: the ``time.monotonic()`` after which the answer is useless.
+    """
+
+    def __init__(self, token_ids: Sequence[TokenIds], dimension: int, deadline: float = float("inf")) -> None:
+        self.token_ids = token_ids
+        self.vectors: Vectors = np.empty((len(token_ids), dimension), np.float32)
+        self.deadline = deadline
+        self._error: RequestError | None = None
+        self._missing = len(token_ids)
+        # A plain lock costs a third of an Event, whose condition allocates one per wait: 5 % more requests a second
+        # from 32 clients. The lock is held until the request is done; only the request's own thread waits for it.
+        self._pending = threading.Lock()
+        if self._missing:
+            self._pending.acquire()
+
+    def put(self, position: int, vector: Vectors) -> None:
+        """Store the vector of one text, of shape (dimension,)."""
+        self.vectors[position] = vector
+        self._missing -= 1
+        if not self._missing:
+            self._pending.release()
+
+    def fail(self, error: RequestError) -> None:
+        """End the request with an error; a second one is ignored."""
+        if self._missing > 0:
+            self._missing = 0
+            self._error = error
+            self._pending.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until every vector or the error is there; return False if that takes longer than ``seconds``."""
+        return self._pending.acquire(timeout=seconds)
+
+    def raise_error(self) -> None:
+        """Raise the error, if there is one, and forget it: its traceback refers to this request, a cycle."""
+        try:
+            if self._error:
+                raise self._error
+        finally:
+            self._error = None
+
+
+class Link:
+    """A place in a doubly linked list."""
+
+    __slots__ = ("after", "before")
+
+    before: "Link"
+    after: "Link"
+
+
+class Entry(Link):
+    """One text in the queue."""
+
+    __slots__ = ("length", "position", "request", "token_ids", "waiting")
+
+    def __init__(self, request: Request, position: int) -> None:
+        self.request = request
+        self.position = position
+        self.token_ids = request.token_ids[position]
+        self.length = len(self.token_ids)
+        self.waiting = True
+
+
+class Entries(NamedTuple):
+    """A request's entries, sorted and linked before the scheduler's lock is taken.
+
+    ``runs`` holds entries of equal length, linked to each other; ``leaders`` holds all of them, the longest last.
+    """
+
+    request: Request
+    runs: list[list[Entry]]
+    leaders: list[Entry]
+
+    @classmethod
+    def of(cls, request: Request) -> "Entries":
+        """Make an entry for each text."""
+        entries = [Entry(request, position) for position in range(len(request.token_ids))]
+        entries.sort(key=lambda entry: -entry.length)
+        runs = [list(run) for _, run in groupby(entries, key=lambda entry: entry.length)]
+        for run in runs:
+            for before, after in pairwise(run):
+                before.after, after.before = after, before
+        return cls(request, runs, entries[::-1])
+
+    def fit(self, max_batch_tokens: int) -> bool:
+        """Tell whether all of them fit one batch, padding included."""
+        return not self.leaders or len(self.leaders) * self.leaders[-1].length <= max_batch_tokens

@@ -1,0 +1,56 @@
+"""How this process ends: at once, alone or with its server."""
+
+import faulthandler
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import NoReturn
+
+from service.hosting import uwsgi
+
+log = logging.getLogger(__name__)
+
+
+def end_instance() -> NoReturn:
+    """End this worker and the server with it, since starting the worker again would not help.
+
+    uWSGI's master is told to, and ends with status 0: an exit status that means this is heard only with lazy-apps.
+    gunicorn's arbiter ends by itself on the status that it calls APP_LOAD_ERROR.
+    """
+    if uwsgi.master_pid():
+        os.kill(uwsgi.master_pid(), signal.SIGINT)
+    os._exit(4)
+
+
+def end_worker(reason: str) -> NoReturn:
+    """End this worker at once, after writing to the log where each of its threads is; the server starts another."""
+    log.critical("%s; this worker ends and is replaced", reason)
+    faulthandler.dump_traceback(all_threads=True)
+    os._exit(70)
+
+
+def is_stopping() -> bool:
+    """Tell whether uWSGI's master waits for its workers to end.
+
+    It does so inside its handler for SIGTERM or SIGINT (``hook-master-start`` in uwsgi.ini), where the kernel blocks
+    that signal; it says so nowhere else.
+    """
+    try:
+        status = Path(f"/proc/{uwsgi.master_pid()}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
+    return any(blocked & 1 << number - 1 for number in (signal.SIGTERM, signal.SIGINT))
+
+
+def die_on_signals() -> None:
+    """Let a signal end this worker at once until uWSGI, which ignores them so far, sets its own handlers after load.
+
+    A stop that came before this was ignored, and the master would wait for this worker for ever: it ends here.
+    """
+    if uwsgi.is_present():
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        if is_stopping():
+            os._exit(0)

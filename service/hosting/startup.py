@@ -1,0 +1,45 @@
+"""Load or exit: the one rule for a process that starts to serve."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from service.errors import StartError
+from service.hosting import shutdown, systemd, uwsgi
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def loading(end: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Guard the import of the app and the load of its model; tell systemd when both are done.
+
+    A respawned worker that fails exits alone and is tried again: the others go on serving.
+
+    Args:
+        end: called if the first start fails, before the error is raised.
+
+    Raises:
+        Exception: the first start failed. uWSGI's ``need-app`` then ends the whole instance.
+    """
+    serves = not uwsgi.will_fork()
+    if serves:
+        shutdown.die_on_signals()
+    try:
+        systemd.set_up_logging()
+        yield
+        if serves:
+            systemd.say_ready("answering requests")
+    except Exception as error:
+        understood = isinstance(error, StartError)  # one line for an operator, not a traceback
+        reason = str(error) if understood else f"{type(error).__name__}: {error}"
+        log.error(  # noqa: TRY400  # see above
+            "worker %d cannot start: %s", uwsgi.worker_number(), reason, exc_info=None if understood else error
+        )
+        if uwsgi.is_respawn():
+            os._exit(1)
+        end()
+        sys.tracebacklimit = 0
+        raise
