@@ -6,7 +6,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from service.errors import ServiceError
+from service.errors import ServiceError, StartError
 from service.hosting import systemd
 from service.hosting.master import Master
 from service.models import catalog, export, sources
@@ -42,8 +42,12 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _check(_: argparse.Namespace) -> int:
-    settings = Settings.from_env()
-    source = catalog.prepare(settings)
+    try:
+        settings = Settings.from_env()
+        source = catalog.prepare(settings)
+    except StartError as error:
+        log.error("the service cannot start: %s", error)  # noqa: TRY400  # one line for an operator
+        return 1
     log.info("serving %s with %d workers on %s", source.name, settings.workers, settings.address())
     return 0
 
