@@ -3,9 +3,6 @@
 import contextlib
 import json
 import os
-import re
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,12 +10,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from bench import load, session
+from bench import load
 from bench.load import Measured
 from bench.texts import Workload
+from launchers import process
+from launchers.process import BIN, ROOT, Process, free_port
 
-ROOT = Path(__file__).parent.parent
-BIN = Path(sys.prefix) / "bin"
 INFINITY = ROOT / ".venv-infinity" / "bin" / "infinity_emb"
 
 NGINX = """
@@ -45,6 +42,7 @@ class Contender:
         name: what the table calls it.
         commands: what to start; the first one is the server, whose memory counts.
         path: the route that embeds.
+        env: variables beside ours.
         base64: whether it knows ``encoding_format``.
         close: whether a connection serves one request.
     """
@@ -56,10 +54,10 @@ class Contender:
         port: int,
         path: str,
         run: Path,
+        env: dict[str, str],
         *,
         base64: bool = False,
         close: bool = False,
-        **env: str,
     ) -> None:
         self.name = name
         self.url = f"http://127.0.0.1:{port}"
@@ -67,47 +65,24 @@ class Contender:
         self.base64 = base64
         self._close = close
         started = time.monotonic()
-        self._log = (run / "log").open("wb")
-        self._processes = [
-            subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=os.environ | env,
-                stdout=self._log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            for command in commands
-        ]
+        self._processes = [Process(command, run / "log", env=os.environ | env) for command in commands]
         self._wait(run)
         self.seconds_to_ready = time.monotonic() - started
 
     def measure(self, workload: Workload, seconds: float, seed: int) -> Measured:
         """Run a workload against it, and let it finish what nobody waits for any more."""
         measured = load.run(self.url, self.path, "m", workload, seconds * workload.longer, seed, close=self._close)
-        session.settle(self._processes[0].pid)
+        self._processes[0].settle()
         return measured
 
     def memory(self) -> dict[str, int]:
         """Return RSS, PSS and anonymous memory in MB, summed over the server's processes."""
-        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in session.pids(self._processes[0].pid)]
-        return {
-            key: sum(int(re.search(rf"^{key}:\s+(\d+)", r, re.MULTILINE)[1]) for r in rollups) // 1024
-            for key in ("Rss", "Pss", "Anonymous")
-        }
+        return self._processes[0].memory()
 
     def close(self) -> None:
         """End it."""
-        for process in self._processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-        for process in self._processes:
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        self._log.close()
+        for each in self._processes:
+            each.stop()
 
     def _wait(self, run: Path) -> None:
         request = urllib.request.Request(
@@ -121,7 +96,7 @@ class Contender:
                 urllib.request.urlopen(request, timeout=60).read()
             except (urllib.error.URLError, ConnectionError):
                 assert time.monotonic() < deadline, (run / "log").read_text()
-                assert self._processes[0].poll() is None, (run / "log").read_text()
+                assert self._processes[0].popen.poll() is None, (run / "log").read_text()
                 time.sleep(0.02)
             else:
                 return
@@ -156,13 +131,12 @@ class InProcess:
         order = {"texts": workload.texts, "clients": workload.clients, "seconds": seconds * workload.longer}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        rate, *percentiles = json.loads(self._process.stdout.readline())
-        return Measured(rate, rate * len(workload.texts[0]), *percentiles, errors=0)
+        rate, p50, p95, p99 = json.loads(self._process.stdout.readline())
+        return Measured(rate, rate * len(workload.texts[0]), p50, p95, p99, errors=0)
 
     def memory(self) -> dict[str, int]:
-        """Return RSS and PSS in MB."""
-        rollup = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text()
-        return {key: int(re.search(rf"^{key}:\s+(\d+)", rollup, re.MULTILINE)[1]) // 1024 for key in ("Rss", "Pss")}
+        """Return RSS, PSS and anonymous memory in MB."""
+        return process.memory(self._process.pid)
 
     def close(self) -> None:
         """End it."""
@@ -174,7 +148,7 @@ def start(name: str, model: str, run: Path, **env: str) -> Contender | InProcess
     """Start the contender called ``name`` with the model in the directory ``model``."""
     run.mkdir(parents=True)
     run.chmod(0o755)
-    port, front = _free_port(), _free_port()
+    port, front = free_port(), free_port()
     ours = {"EMBED_RUN_DIR": str(run / "run"), "EMBED_MODEL": model} | env
     uwsgi = [str(BIN / "uwsgi"), "--ini", str(ROOT / "uwsgi.ini")]
     notes = {"BENCH_MODEL": model, "BENCH_FRAMEWORK": "flask"}
@@ -183,13 +157,19 @@ def start(name: str, model: str, run: Path, **env: str) -> Contender | InProcess
         (run / "nginx.conf").write_text(NGINX.format(run=run, port=front))
         nginx = ["nginx", "-c", str(run / "nginx.conf")]
         return Contender(
-            name, [uwsgi, nginx], front, "/v1/embeddings", run, base64=True, EMBED_SOCKET=str(run / "socket"), **ours
+            name,
+            [uwsgi, nginx],
+            front,
+            "/v1/embeddings",
+            run,
+            ours | {"EMBED_SOCKET": str(run / "socket")},
+            base64=True,
         )
     if name == "this service, http":
-        return Contender(name, [uwsgi], port, "/v1/embeddings", run, base64=True, EMBED_HTTP=address, **ours)
+        return Contender(name, [uwsgi], port, "/v1/embeddings", run, ours | {"EMBED_HTTP": address}, base64=True)
     if name == "notes' app, gunicorn -w 1":
         command = [str(BIN / "gunicorn"), "-w", "1", "-t", "120", "-b", address, "bench.notes_app:app"]
-        return Contender(name, [command], port, "/embed", run, **notes)
+        return Contender(name, [command], port, "/embed", run, notes)
     if name == "notes' app, uwsgi -p 1":
         command = [
             str(BIN / "uwsgi"),
@@ -202,7 +182,7 @@ def start(name: str, model: str, run: Path, **env: str) -> Contender | InProcess
             "--enable-threads",
             "-L",
         ]
-        return Contender(name, [command], port, "/embed", run, close=True, **notes)
+        return Contender(name, [command], port, "/embed", run, notes, close=True)
     if name == "FastAPI twin, uvicorn --workers 2":
         command = [
             str(BIN / "uvicorn"),
@@ -213,13 +193,13 @@ def start(name: str, model: str, run: Path, **env: str) -> Contender | InProcess
             "--no-access-log",
             "bench.notes_app:app",
         ]
-        return Contender(name, [command], port, "/embed", run, **notes | {"BENCH_FRAMEWORK": "fastapi"})
+        return Contender(name, [command], port, "/embed", run, notes | {"BENCH_FRAMEWORK": "fastapi"})
     if name.startswith("Infinity"):
         dtype = name.rsplit(maxsplit=1)[-1]
         options = ["--engine", "torch", "--dtype", dtype, "--device", "cpu", "--served-model-name", "m"]
         command = [str(INFINITY), "v2", "--model-id", model, "--host", "127.0.0.1", "--port", str(port), *options]
         quiet = {"DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0", "HF_HUB_OFFLINE": "1"}
-        return Contender(name, [command], port, "/embeddings", run, base64=True, **quiet)
+        return Contender(name, [command], port, "/embeddings", run, quiet, base64=True)
     if name == "encode loop, no HTTP":
         return InProcess(name, "encode", BENCH_MODEL=model)
     assert name == "this engine, no HTTP", name
@@ -237,9 +217,3 @@ NAMES = [
     "encode loop, no HTTP",
     "this engine, no HTTP",
 ]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -78,7 +78,7 @@ def draw(results: dict[str, Any], directory: Path, name: str) -> None:
         "texts a second",
         {"": _points(batch, 1)},
     )
-    tokens = [(int(n), int(n) * run[1]) for n, run in length.items()]
+    tokens = [(float(n), float(n) * run[1]) for n, run in length.items()]
     report.plot(
         directory / f"{name}-length.png",
         "one text a request, 8 clients",

@@ -74,7 +74,8 @@ def run(
     assert found, done.stdout + done.stderr
     requests, errors, duration, *percentiles = map(float, found[1].split())
     rate = (requests - errors) / duration
-    return Measured(rate, rate * len(workload.texts[0]), *percentiles, errors=int(errors))
+    p50, p95, p99 = percentiles
+    return Measured(rate, rate * len(workload.texts[0]), p50, p95, p99, int(errors))
 
 
 def body(texts: list[str], model: str, encoding: str) -> str:

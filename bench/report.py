@@ -27,8 +27,9 @@ PACKAGES = (
 
 def median(runs: Iterable[Measured]) -> Measured:
     """Return the median of each figure over several runs, and the sum of the errors."""
-    columns = list(zip(*runs, strict=True))
-    return Measured(*(statistics.median(column) for column in columns[:-1]), errors=sum(columns[-1]))
+    *figures, errors = zip(*runs, strict=True)
+    rate, texts, p50, p95, p99 = map(statistics.median, figures)
+    return Measured(rate, texts, p50, p95, p99, sum(errors))
 
 
 def machine() -> dict[str, Any]:

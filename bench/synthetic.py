@@ -17,7 +17,7 @@ def make(directory: Path) -> Path:
     if (directory / "modules.json").exists():
         return directory
     import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import BertConfig, BertModel, BertTokenizer
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = list(string.ascii_lowercase + string.digits + string.punctuation)
@@ -25,7 +25,7 @@ def make(directory: Path) -> Path:
     vocabulary += [chr(0x4E00 + i) for i in range(21128 - len(vocabulary))]
     torch.manual_seed(0)
     BertModel(BertConfig(vocab_size=len(vocabulary))).save_pretrained(directory)
-    BertTokenizerFast(vocab={token: i for i, token in enumerate(vocabulary)}).save_pretrained(directory)
+    BertTokenizer(vocab={token: i for i, token in enumerate(vocabulary)}).save_pretrained(directory)
     (directory / "1_Pooling").mkdir()
     (directory / "1_Pooling" / "config.json").write_text(json.dumps(POOLING))
     (directory / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 512}))

@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -18,14 +17,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import session
 from launchers.commands import LAUNCHERS, Launcher
+from launchers.process import ROOT, Process, free_port
 from service.models import sources
 
-ROOT = Path(__file__).parent.parent
-
-#: Seconds after which a request counts as hanging; the slowest honest first answer takes one.
-PATIENCE = 8
+#: A request that takes longer hangs; the slowest good first answer takes one second.
+REQUEST_TIMEOUT_SECONDS = 8
 
 VERSIONS = ("flask", "gunicorn", "openvino", "torch", "uvicorn", "uwsgi", "waitress")
 
@@ -63,26 +60,23 @@ def main(arguments: list[str] | None = None) -> int:
 
 def observe(launcher: Launcher, app: str, directory: Path) -> Seen:
     """Start one launcher, ask it four times at once, and end it."""
-    port = _free_port()
+    port = free_port()
     env = os.environ | {
         "LAB_APP": app,
-        "LAB_DEVICE": str(_device(directory)),
+        "LAB_DEVICE": str(_compile_device(directory)),
         "BENCH_MODEL": str(sources.find("all-MiniLM-L6-v2").directory),
         "PYTHONPATH": str(ROOT),
     }
     log = directory / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            launcher.words(port), cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True
-        )
+    log.unlink(missing_ok=True)
+    process = Process(launcher.words(port), log, env=env)
     try:
         _wait_until_up(process, port)
         with ThreadPoolExecutor(4) as pool:
             answers = list(pool.map(_ask, [port] * 4))
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return _judged(log.read_text(errors="replace"), answers)
+        process.kill()
+    return _judge(process.log, answers)
 
 
 def table(seen: dict[str, dict[str, Seen]]) -> str:
@@ -111,7 +105,7 @@ def _holds(claim: str, row: dict[str, Seen]) -> str:
     return "holds" if works == (claim == "works") else "does **not** hold"
 
 
-def _judged(log: str, answers: list[tuple[str, float]]) -> Seen:
+def _judge(log: str, answers: list[tuple[str, float]]) -> Seen:
     who = {event: [int(pid) for pid in re.findall(rf"LAB {event} (\d+)", log)] for event in ("import", "load", "serve")}
     importers, servers = set(who["import"]), set(who["serve"])
     imported = "each worker" if servers and servers <= importers else f"{len(importers)} before the fork"
@@ -129,7 +123,7 @@ def _ask(port: int) -> tuple[str, float]:
     request = urllib.request.Request(f"http://127.0.0.1:{port}/embed", body, {"Content-Type": "application/json"})
     started = time.monotonic()
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_SECONDS) as answer:
             result = "right" if len(json.load(answer)["data"]) == 32 else "wrong"
     except urllib.error.HTTPError as error:
         result = f"error {error.code}"
@@ -140,30 +134,24 @@ def _ask(port: int) -> tuple[str, float]:
     return result, time.monotonic() - started
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], port: int, seconds: float = 90) -> None:
+def _wait_until_up(process: Process, port: int, seconds: float = 90) -> None:
     """Wait until something listens, and until nothing loads any more: many servers listen first."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and process.popen.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 break
         time.sleep(0.05)
-    session.settle(process.pid, quiet=0.7)
+    process.settle(quiet=0.7)
 
 
-def _device(directory: Path) -> Path:
+def _compile_device(directory: Path) -> Path:
     library = directory / "device.so"
     if not library.exists():
         subprocess.run(
             ["cc", "-shared", "-fPIC", "-pthread", "-o", library, ROOT / "launchers" / "device.c"], check=True
         )
     return library
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 """Every way to start the app, as a command line; the notes' claims beside those they speak of."""
 
 import shlex
-import sys
-from pathlib import Path
 from typing import NamedTuple
 
-BIN = Path(sys.prefix) / "bin"
+from launchers.process import BIN
 
 
 class Launcher(NamedTuple):

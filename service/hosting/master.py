@@ -53,14 +53,21 @@ class Master(NamedTuple):
         Raises:
             CommandFailed: no master answers.
         """
+        return msgspec.json.decode(self.read(), type=Workers).workers
+
+    def read(self) -> bytes:
+        """Return the statistics as uWSGI writes them, JSON.
+
+        Raises:
+            CommandFailed: no master answers.
+        """
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(PATIENCE)  # a master that is stopping answers no more
                 connection.connect(str(self.run_dir / "stats"))
-                answer = b"".join(iter(lambda: connection.recv(65536), b""))
+                return b"".join(iter(lambda: connection.recv(65536), b""))
         except OSError as error:
             raise CommandFailed(f"no uWSGI answers on {self.run_dir}/stats: {error.strerror or error}") from None
-        return msgspec.json.decode(answer, type=Workers).workers
 
     def command(self, letter: str) -> None:
         """Send one of the fifo's commands, such as ``c`` for a rolling reload.

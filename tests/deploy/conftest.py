@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from tests.deploy.load import TEXTS, Load
 from tests.deploy.stage import HeldService, Nginx, hold
+from tests.load import TEXTS, Load
 from tests.server.processes import free_port
 
 NEEDED = ["nginx", "ip", "openssl", "debootstrap", "systemd-nspawn", "unshare", "nsenter", "chroot", "tar"]

@@ -6,6 +6,7 @@ import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 #: The front host; the others are counted from 10.0.0.11, as in deploy/nginx/upstreams/several-machines.conf.
 FRONT = "10.0.0.1"
@@ -13,11 +14,11 @@ FRONT = "10.0.0.1"
 CLONE_NEWNET = 0x40000000
 
 
-def ip(command):
+def ip(command: str) -> None:
     subprocess.run(["ip", *command.split()], check=True, capture_output=True)
 
 
-def enter(namespace):
+def enter(namespace: str) -> None:
     """Move this thread into a network namespace."""
     with Path(namespace).open() as file:
         assert ctypes.CDLL(None).setns(file.fileno(), CLONE_NEWNET) == 0
@@ -26,10 +27,10 @@ def enter(namespace):
 class Network:
     """Use it as a context; it is gone afterwards. A host is known by its number, the front host is 0."""
 
-    def __init__(self, hosts):
+    def __init__(self, hosts: int) -> None:
         self._names = [f"embeddings-{os.getpid()}-{number}" for number in range(hosts + 1)]
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         front = self._names[0]
         for name in self._names:
             ip(f"netns add {name}")
@@ -44,25 +45,25 @@ class Network:
             ip(f"-n {name} link set eth0 up")
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for name in self._names:
             subprocess.run(["ip", "netns", "delete", name], check=False)
 
-    def address(self, number):
+    def address(self, number: int) -> str:
         return f"10.0.0.{10 + number}"
 
-    def path(self, number):
+    def path(self, number: int) -> str:
         """The file by which a thread enters the host's namespace."""
         return f"/run/netns/{self._names[number]}"
 
-    def prefix(self, number):
+    def prefix(self, number: int) -> list[str]:
         """What a command is run with to be on that host."""
         return ["ip", "netns", "exec", self._names[number]]
 
-    def hold(self, number, port):
+    def hold(self, number: int, port: int) -> socket.socket:
         """Listen on that host, as its systemd would."""
-        with ThreadPoolExecutor(1, initializer=enter, initargs=[self.path(number)]) as inside:
+        with ThreadPoolExecutor(1, initializer=enter, initargs=(self.path(number),)) as inside:
             return inside.submit(socket.create_server, (self.address(number), port), backlog=4096).result()
 
-    def cut_off(self, number):
+    def cut_off(self, number: int) -> None:
         ip(f"-n {self._names[0]} link set port{number} down")

@@ -10,9 +10,9 @@ import subprocess
 
 import pytest
 
-from tests.deploy.load import Load
 from tests.deploy.network import Network
 from tests.deploy.stage import DEPLOY, Nginx, activated
+from tests.load import Load
 from tests.server.processes import BIN, Process, Service
 
 pytestmark = [pytest.mark.deploy, pytest.mark.server, pytest.mark.model]

@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from service.settings import Settings
-from tests.deploy.load import LEAST_COSINE, TEXTS
 from tests.deploy.stage import DEPLOY
+from tests.load import LEAST_COSINE, TEXTS
 
 pytestmark = [pytest.mark.deploy, pytest.mark.server, pytest.mark.model]
 

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 import pytest
 
 from tests.deploy import machine as machines
-from tests.deploy.load import Load
 from tests.deploy.network import FRONT, Network
 from tests.deploy.stage import DEPLOY
+from tests.load import Load
 from tests.server.processes import ROOT
 
 pytestmark = [pytest.mark.systemd, pytest.mark.server, pytest.mark.model]

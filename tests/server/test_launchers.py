@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import requests
 
-from bench import session
 from launchers.commands import LAUNCHERS
 from tests.server.processes import Process, free_port
 
@@ -35,7 +34,7 @@ class Launched(Process):
 
     def loaded(self):
         """The processes that have mapped OpenVINO."""
-        return {pid for pid in session.pids(self.popen.pid) if "libopenvino" in maps(pid)}
+        return {pid for pid in self.pids() if "libopenvino" in maps(pid)}
 
     def is_up(self):
         try:

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import session
 from service.models import sources
 
 pytestmark = [pytest.mark.server, pytest.mark.model]
@@ -59,9 +58,7 @@ def test_a_stop_at_any_moment_of_a_workers_start_is_heard(start, delay):
 def test_a_stop_while_the_model_is_compiled_takes_about_a_second_and_ends_the_compiler(start, tmp_path):
     service = start(cache_dir=tmp_path / "empty")
     service.wait_for(lambda: "loading the reference" in service.log)
-    [compiler] = [
-        pid for pid in session.pids(service.popen.pid) if b"export" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+    [compiler] = [pid for pid in service.pids() if b"export" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     stopped = time.monotonic()
     service.popen.terminate()
 

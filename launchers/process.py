@@ -1,0 +1,125 @@
+"""A server in a session of its own, so that all of its processes can be found, measured and ended."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.prefix) / "bin"
+
+#: The kernel's clock ticks in a second, in which /proc counts CPU time.
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    """Return a port on 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """A started command.
+
+    Args:
+        command: the program and its arguments.
+        log_file: takes its output; appended to.
+        cwd: its working directory.
+        env: its whole environment; None for ours.
+        pass_fds: descriptors that it inherits.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        log_file: Path,
+        cwd: Path = ROOT,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        self.log_file = log_file
+        with log_file.open("ab") as log:
+            self.popen = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=pass_fds,
+            )
+
+    @property
+    def log(self) -> str:
+        """What it printed so far."""
+        return self.log_file.read_text(errors="replace")
+
+    def pids(self) -> list[int]:
+        """Return the processes of its session."""
+        everyone = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+        return [pid for pid in everyone if _session(pid) == self.popen.pid]
+
+    def memory(self) -> dict[str, int]:
+        """Return RSS, PSS and anonymous memory in MB, summed over its processes."""
+        return _memory(self.pids())
+
+    def settle(self, seconds: float = 300, quiet: float = 0.3) -> None:
+        """Wait until its processes together use less than a tenth of a core for ``quiet`` seconds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            before = sum(map(_cpu_seconds, self.pids()))
+            time.sleep(quiet)
+            if sum(map(_cpu_seconds, self.pids())) - before <= quiet / 10:
+                return
+
+    def stop(self, seconds: float = 15) -> None:
+        """End the whole session: with SIGTERM, and with SIGKILL what is left after ``seconds``."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self.popen.wait(seconds)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the whole session at once."""
+        for pid in self.pids():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.popen.wait()
+
+
+def memory(pid: int) -> dict[str, int]:
+    """Return RSS, PSS and anonymous memory of one process in MB."""
+    return _memory([pid])
+
+
+def _memory(pids: list[int]) -> dict[str, int]:
+    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
+    kilobytes = {
+        key: [int(number) for rollup in rollups for number in re.findall(rf"^{key}:\s+(\d+)", rollup, re.MULTILINE)]
+        for key in ("Rss", "Pss", "Anonymous")
+    }
+    return {key: sum(numbers) // 1024 for key, numbers in kilobytes.items()}
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process; see proc(5)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
