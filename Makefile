@@ -1,7 +1,7 @@
 # make setup   install into .venv
 # make serve   setup, then serve on 127.0.0.1:5000 in the foreground
 # make test    setup, then lint, types and every test
-# make lint    ruff and mypy alone
+# make lint    ruff, mypy and codespell alone; .pre-commit-config.yaml has the list
 # make test-systemd
 #              deploy/install on a Debian that boots systemd, alone; as root, five minutes
 # make launchers
@@ -30,9 +30,7 @@ test-systemd: $(VENV)/.tests
 	$(VENV)/bin/pytest -m systemd
 
 lint: $(VENV)/.tests
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy
+	$(VENV)/bin/pre-commit run --all-files
 
 bench: $(VENV)/.bench $(INFINITY)/.installed
 	@command -v wrk >/dev/null && command -v nginx >/dev/null || \
