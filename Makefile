@@ -1,3 +1,5 @@
+# scripts/serve and scripts/test call these, and install Debian's packages before.
+#
 # make setup   install into .venv
 # make serve   setup, then serve on 127.0.0.1:5000 in the foreground
 # make test    setup, then lint, types and every test
@@ -10,7 +12,6 @@
 
 PYTHON ?= python3
 VENV := .venv
-NEEDS := apt install make gcc python3-dev python3-venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check install -c constraints.txt
 
 INFINITY := .venv-infinity
@@ -33,8 +34,7 @@ lint: $(VENV)/.tests
 	$(VENV)/bin/pre-commit run --all-files
 
 bench: $(VENV)/.bench $(INFINITY)/.installed
-	@command -v wrk >/dev/null && command -v nginx >/dev/null || \
-	    { echo "wrk and nginx are needed; on Debian: apt install wrk nginx-light" >&2; exit 1; }
+	scripts/packages bench
 	$(VENV)/bin/python -m bench
 
 launchers: $(VENV)/.tests
@@ -42,10 +42,10 @@ launchers: $(VENV)/.tests
 
 $(VENV)/.serves: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-	    { echo "$(PYTHON) is not a Python 3.11 or newer with venv; on Debian: $(NEEDS)" >&2; exit 1; }
+	    { echo "$(PYTHON) is not a Python 3.11 or newer with venv; on Debian run scripts/packages serve" >&2; exit 1; }
 	@! command -v cc >/dev/null || \
 	    $(PYTHON) -c 'import os, sys, sysconfig as s; sys.exit(not os.path.exists(s.get_path("include") + "/Python.h"))' || \
-	    { echo "Python.h, which building uwsgi needs, is missing; on Debian: $(NEEDS)" >&2; exit 1; }
+	    { echo "Python.h, which building uwsgi needs, is missing; on Debian run scripts/packages serve" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@if command -v cc >/dev/null; then server=server; else server=server-wheel; \
 	    echo "no C compiler here: installing the pyuwsgi wheel, the same server, in place of uwsgi"; fi; \

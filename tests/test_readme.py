@@ -34,17 +34,16 @@ def test_the_map_has_every_file_of_the_service():
     assert there <= shown
 
 
-def test_make_asks_for_the_packages_that_the_readme_names():
-    (apt,) = [block.strip() for block in blocks("sh") if block.startswith("apt")]
+def test_the_readmes_two_commands_install_packages_and_call_make():
+    (commands,) = [block.split() for block in blocks("sh") if block.startswith("scripts")]
 
-    assert f"NEEDS := {apt}\n" in MAKEFILE
-
-
-def test_the_readmes_commands_are_targets_of_make():
-    (commands,) = [block.split("\n") for block in blocks("sh") if block.startswith("make")]
-
-    for command in filter(None, commands):
-        assert f"\n{command.removeprefix('make ')}:" in MAKEFILE
+    assert len(commands) == 2
+    for command in commands:
+        target = command.removeprefix("scripts/")
+        *_, packages, make = (ROOT / command).read_text().splitlines()
+        assert (packages, make) == (f"scripts/packages {target}", f"exec make {target}")
+        assert f"`make {target}`" in README
+        assert f"\n{target}:" in MAKEFILE
 
 
 @pytest.mark.server

@@ -28,8 +28,8 @@ ENV = "/etc/embeddings/embeddings.env"
 def sources(tmp_path_factory):
     """The tree that is installed, so that a test can change it: what git has, and nothing that was built."""
     directory = tmp_path_factory.mktemp("sources")
-    parts = ["service", "deploy", "docs", "wsgi.py", "uwsgi.ini", "Makefile", "pyproject.toml", "constraints.txt"]
-    for name in [*parts, "README.md", "CHANGELOG.md", "LICENSE"]:
+    parts = ["service", "deploy", "docs", "scripts", "wsgi.py", "uwsgi.ini", "Makefile", "pyproject.toml"]
+    for name in [*parts, "constraints.txt", "README.md", "CHANGELOG.md", "LICENSE"]:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, directory / name)
     return directory
