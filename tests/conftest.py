@@ -1,12 +1,17 @@
 """A fake model with an app around it, and the real service under the real uWSGI."""
 
+import sys
+
 import pytest
 
 from service.app import create_app
 from service.models import sources
 from service.settings import Settings
+from tests import programs
 from tests.fakes import FakeModel
 from tests.server.processes import Service
+
+sys.addaudithook(programs.watch)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from service.settings import Settings
+from tests.programs import program
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -51,8 +52,8 @@ def test_the_readmes_two_commands_install_packages_and_call_make():
 def test_the_readmes_curl_prints_what_the_readme_shows(service):
     (curl,) = [block for block in blocks("sh") if block.startswith("curl")]
     (shown,) = map(json.loads, blocks("json"))
-    command = shlex.split(curl.replace("http://127.0.0.1:5000", service.url))
-    answer = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    arguments = shlex.split(curl.replace("http://127.0.0.1:5000", service.url))[1:]
+    answer = json.loads(subprocess.run([program("curl"), *arguments], capture_output=True, check=True).stdout)
 
     vectors = [np.array(each["data"][0].pop("embedding")) for each in (answer, shown)]
     assert np.abs(vectors[0] - vectors[1]).max() < 0.02

@@ -1,35 +1,30 @@
-import os
-import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from tests.deploy.stage import HeldService, Nginx, hold
 from tests.load import TEXTS, Load
+from tests.programs import program
 from tests.server.processes import free_port
-
-NEEDED = ["nginx", "ip", "openssl", "debootstrap", "systemd-nspawn", "unshare", "nsenter", "chroot", "tar"]
-
-
-def pytest_collection_modifyitems(items):
-    """Skip what this machine cannot do; in continuous integration it has to."""
-    missing = [program for program in NEEDED if not shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")]
-    reason = "needs root" if os.geteuid() != 0 else f"needs {', '.join(missing)}" if missing else None
-    for item in items:
-        if reason and "CI" not in os.environ and {"deploy", "systemd"} & set(item.keywords):
-            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session")
-def debian(tmp_path_factory):
+def disk():
+    """A directory on a disk: the /tmp of Debian 13 is in memory and takes no device nodes."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+def debian(disk):
     """The root of a Debian 12 with Python and little else."""
-    directory = tmp_path_factory.mktemp("debian") / "root"
     include = "--include=python3,python3-venv,python3-dev,ca-certificates"
-    command = ["debootstrap", "--variant=minbase", include, "bookworm", directory]
+    command = [program("debootstrap"), "--variant=minbase", include, "bookworm", disk / "debian"]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
-    yield directory
-    subprocess.run(["rm", "-rf", directory], check=True)
+    return disk / "debian"
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +68,8 @@ def port():
 @pytest.fixture
 def nginx(started, tmp_path, port):
     """Start nginx in front; ``nginx(replaced={"65s": "2s"})`` changes its configuration."""
+
+    program("nginx")  # before a test starts the service for nothing
 
     def nginx(site="embeddings", replaced=(), **options):
         listen = {"listen 8080": f"listen 127.0.0.1:{port}", "    listen [::]:8080;\n": ""}

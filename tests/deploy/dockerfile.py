@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.programs import program
+
 #: What an engine gives every container.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -63,8 +65,8 @@ class Image:
     def enter(self, *command: str, env: Mapping[str, str] = {}, read_only=False, tmpfs=(), binds=()) -> list[str]:
         """The command that runs ``command`` in here, as process 1 of its own."""
         return [
-            *("env", "-i", *(f"{name}={value}" for name, value in (self.env | dict(env)).items())),
-            *("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, "sh"),
+            *(program("env"), "-i", *(f"{name}={value}" for name, value in (self.env | dict(env)).items())),
+            *(program("unshare"), "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, "sh"),
             *(str(self.root), self.user, self.directory, "yes" if read_only else "", " ".join(tmpfs), " ".join(binds)),
             *command,
         ]
@@ -99,7 +101,7 @@ class Builder:
             stage = self.stages[name]
             parent = self.build(stage.parent)
             image = replace(parent, root=self.scratch / name, env=dict(parent.env), arguments=dict(parent.arguments))
-            subprocess.run(["cp", "-a", parent.root, image.root], check=True)
+            subprocess.run([program("cp"), "-a", parent.root, image.root], check=True)
             for instruction in stage.instructions:
                 getattr(self, f"_{instruction.word.lower()}")(image, instruction)
             self.images[name] = image
@@ -123,10 +125,12 @@ class Builder:
             target.mkdir(parents=True, exist_ok=True)
             what = ["-C", path, "."] if path.is_dir() else ["-C", path.parent, path.name]
             # As in a layer, which is such an archive: times are whole seconds, and the owner is who it says.
-            pack = ["tar", "-c", "--format=gnu", f"--owner={owner}", f"--group={group}"]
+            pack = [program("tar"), "-c", "--format=gnu", f"--owner={owner}", f"--group={group}"]
             ignored = [] if "from" in instruction.flags else ["--exclude=__pycache__"]
             with subprocess.Popen([*pack, "--numeric-owner", *ignored, *what], stdout=subprocess.PIPE) as packing:
-                subprocess.run(["tar", "-xp", "--numeric-owner", "-C", target], stdin=packing.stdout, check=True)
+                subprocess.run(
+                    [program("tar"), "-xp", "--numeric-owner", "-C", target], stdin=packing.stdout, check=True
+                )
             assert packing.returncode == 0
 
     def _env(self, image: Image, instruction: Instruction) -> None:

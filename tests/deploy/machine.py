@@ -1,7 +1,6 @@
 """A Debian 12 of its own whose first process is systemd, in systemd-nspawn."""
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -9,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.dockerfile import Image, as_pip_here
+from tests.programs import program, skip
 from tests.server.processes import ROOT
-
-#: What docs/operations.md asks an operator to install, libssl-dev for the fastrouter, and what makes it a machine.
-PACKAGES = "make gcc libc6-dev libssl-dev python3-dev python3-venv nginx-light systemd-sysv dbus curl"
 
 
 class Machine:
@@ -27,12 +25,12 @@ class Machine:
     def __init__(self, root, namespace, shown):
         self.root = root
         # Not `ip netns exec`, which hides the cgroups.
-        command = ["nsenter", f"--net={namespace}", "systemd-nspawn", "--boot", "--quiet", f"--directory={root}"]
+        command = [program("nsenter"), f"--net={namespace}", program("systemd-nspawn"), "--boot", "--quiet"]
         binds = [f"--bind-ro={ours}:{theirs}" for theirs, ours in shown.items()]
         self.log = root.with_suffix(".log")
         with self.log.open("wb") as log:
             self.popen = subprocess.Popen(
-                [*command, "--register=no", "--keep-unit", *binds],
+                [*command, f"--directory={root}", "--register=no", "--keep-unit", *binds],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -92,29 +90,34 @@ class Machine:
                 if "running" in self.run("systemctl is-system-running --wait", check=False):
                     return
             if self.popen.poll() is not None:  # the kernel, or what this runs in, does not let it
-                pytest.skip(f"systemd-nspawn does not boot here: {self.log.read_text()}")
+                skip(f"systemd-nspawn does not boot here: {self.log.read_text()}")
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.2)
 
     def _enter(self):
         clean = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"]
         offline = ["PIP_NO_INDEX=1", "PIP_FIND_LINKS=/wheels"]
-        return ["nsenter", "--target", self._leader, "--all", *clean, *offline]
+        return [program("nsenter"), "--target", self._leader, "--all", *clean, *offline]
 
 
 def debian(base, directory):
     """Make the root of a small Debian with systemd out of one without."""
-    subprocess.run(["cp", "--archive", base, directory], check=True)
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES.split()]
-    shared = {"DEBIAN_FRONTEND": "noninteractive", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    subprocess.run(["chroot", directory, *install], env=shared, check=True, capture_output=True)
+    subprocess.run([program("cp"), "--archive", base, directory], check=True)
+    _run(directory, (ROOT / "scripts/packages").read_text(), "packages", "deploy")
+    _run(directory, "apt-get install -qy --no-install-recommends systemd-sysv dbus")
     (directory / "etc/nginx/sites-enabled/default").unlink()
     return directory
 
 
-def wheels(directory):
-    """Fetch every package that a release installs, so that the machine needs no index."""
-    python = [shutil.which("python3", path="/usr/bin"), "-m", "pip"]
-    command = [*python, "download", "--quiet", "--dest", directory, "--constraint", ROOT / "constraints.txt"]
-    subprocess.run([*map(str, command), f"{ROOT}[minilm,server]", "setuptools"], check=True, capture_output=True)
-    return directory
+def fetch_wheels(directory):
+    """Fetch every Python package that a release installs into /wheels, so that the machine needs no index."""
+    download = f"download --dest /wheels --constraint {ROOT}/constraints.txt {ROOT}[minilm,server] setuptools"
+    _run(directory, f"python3 -m venv /tmp/venv && /tmp/venv/bin/pip {download}")
+
+
+def _run(directory, script, *arguments):
+    """Run a shell script in a Debian that has not booted."""
+    env, paths = as_pip_here()
+    command = Image(directory).enter("sh", "-c", script, *arguments, env=env, binds=[str(ROOT), *paths])
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-5000:]

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
+from tests.programs import program
+
 #: The front host; the others are counted from 10.0.0.11, as in deploy/nginx/upstreams/several-machines.conf.
 FRONT = "10.0.0.1"
 
@@ -15,7 +17,7 @@ CLONE_NEWNET = 0x40000000
 
 
 def ip(command: str) -> None:
-    subprocess.run(["ip", *command.split()], check=True, capture_output=True)
+    subprocess.run([program("ip"), *command.split()], check=True, capture_output=True)
 
 
 def enter(namespace: str) -> None:
@@ -47,7 +49,7 @@ class Network:
 
     def __exit__(self, *_: object) -> None:
         for name in self._names:
-            subprocess.run(["ip", "netns", "delete", name], check=False)
+            subprocess.run([program("ip"), "netns", "delete", name], check=False)
 
     def address(self, number: int) -> str:
         return f"10.0.0.{10 + number}"
@@ -58,7 +60,7 @@ class Network:
 
     def prefix(self, number: int) -> list[str]:
         """What a command is run with to be on that host."""
-        return ["ip", "netns", "exec", self._names[number]]
+        return [program("ip"), "netns", "exec", self._names[number]]
 
     def hold(self, number: int, port: int) -> socket.socket:
         """Listen on that host, as its systemd would."""

@@ -5,6 +5,7 @@ import socket
 import sys
 from pathlib import Path
 
+from tests.programs import program
 from tests.server.processes import ROOT, Process, Service
 
 DEPLOY = ROOT / "deploy"
@@ -50,10 +51,10 @@ class Nginx(Process):
             made.chmod(0o755)
         mounts = [(self.etc, "/etc/nginx"), (self.run, "/run"), (self.logs, "/var/log/nginx")]
         script = " && ".join(
-            [*(f"mount --bind {ours} {theirs}" for ours, theirs in mounts), "exec nginx -g 'daemon off;'"]
+            [*(f"mount --bind {ours} {theirs}" for ours, theirs in mounts), f"exec {program('nginx')} -g 'daemon off;'"]
         )
         super().__init__(
-            [*prefix, "unshare", "--mount", "sh", "-c", script], directory, {"PATH": "/usr/sbin:/usr/bin:/bin"}
+            [*prefix, program("unshare"), "--mount", "sh", "-c", script], directory, {"PATH": "/usr/sbin:/usr/bin:/bin"}
         )
 
     @property

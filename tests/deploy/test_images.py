@@ -16,6 +16,7 @@ import yaml
 
 from service.settings import Settings
 from tests.deploy import dockerfile
+from tests.programs import program
 from tests.server.processes import BIN, ROOT, Process, free_port
 
 DOCKER = ROOT / "deploy/docker"
@@ -132,19 +133,24 @@ class Container(Process):
         return int(Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children").read_text() or 0)
 
     def is_healthy(self):
-        command = ["chroot", f"--userspec={self.image.user}", f"/proc/{self.first()}/root", *self.image.healthcheck]
+        command = [
+            program("chroot"),
+            f"--userspec={self.image.user}",
+            f"/proc/{self.first()}/root",
+            *self.image.healthcheck,
+        ]
         return subprocess.run(command, env=self.image.env, capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory, debian):
+def images(disk, debian):
     """A builder; in place of python:3.11-slim-bookworm it takes Debian's Python of that version."""
-    scratch = tmp_path_factory.mktemp("images")
+    scratch = disk / "images"
+    scratch.mkdir()
     base = scratch / "debian"
-    subprocess.run(["cp", "--archive", debian, base], check=True)
+    subprocess.run([program("cp"), "--archive", debian, base], check=True)
     (base / "usr/local/bin/python").symlink_to("/usr/bin/python3")
-    yield dockerfile.Builder(DOCKERFILE, ROOT, base, scratch)
-    subprocess.run(["rm", "-rf", scratch], check=True)
+    return dockerfile.Builder(DOCKERFILE, ROOT, base, scratch)
 
 
 @pytest.fixture
@@ -161,7 +167,9 @@ def start(images, tmp_path):
 
 
 def megabytes(image):
-    return int(subprocess.run(["du", "-sm", image.root], capture_output=True, text=True, check=True).stdout.split()[0])
+    return int(
+        subprocess.run([program("du"), "-sm", image.root], capture_output=True, text=True, check=True).stdout.split()[0]
+    )
 
 
 def found(image, name):

@@ -13,6 +13,7 @@ import pytest
 from tests.deploy.network import Network
 from tests.deploy.stage import DEPLOY, Nginx, activated
 from tests.load import Load
+from tests.programs import program
 from tests.server.processes import BIN, Process, Service
 
 pytestmark = [pytest.mark.deploy, pytest.mark.server, pytest.mark.model]
@@ -83,8 +84,10 @@ def options(upstream, network, started, tmp_path):
     if upstream != "fastrouter":
         return []
     private, public = tmp_path / "machine.pem", tmp_path / "embeddings.pem"
-    subprocess.run(["openssl", "genrsa", "-out", private, "2048"], check=True, capture_output=True)
-    subprocess.run(["openssl", "rsa", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
+    subprocess.run([program("openssl"), "genrsa", "-out", private, "2048"], check=True, capture_output=True)
+    subprocess.run(
+        [program("openssl"), "rsa", "-in", private, "-pubout", "-out", public], check=True, capture_output=True
+    )
     started.append(Router(network, tmp_path, tmp_path))
     return announcing_with(private)
 
@@ -190,7 +193,7 @@ def test_a_machine_that_is_added_takes_its_share(host, front):
 @pytest.mark.parametrize("upstream", ["fastrouter"], indirect=True)
 def test_a_machine_with_another_key_is_not_let_in(host, front, tmp_path):
     forged = tmp_path / "forged.pem"
-    subprocess.run(["openssl", "genrsa", "-out", forged, "2048"], check=True, capture_output=True)
+    subprocess.run([program("openssl"), "genrsa", "-out", forged, "2048"], check=True, capture_output=True)
     host(1).wait_until_ready()
     stranger = host(2, options=announcing_with(forged))
     stranger.wait_until_ready()

@@ -13,6 +13,7 @@ import requests
 from service.settings import Settings
 from tests.deploy.stage import DEPLOY
 from tests.load import LEAST_COSINE, TEXTS
+from tests.programs import program
 
 pytestmark = [pytest.mark.deploy, pytest.mark.server, pytest.mark.model]
 
@@ -152,8 +153,10 @@ def test_the_access_log_is_json_whatever_the_client_calls_itself(serve, nginx, p
 
 def test_the_tls_site_answers_over_tls_and_refuses_plain_http(serve, nginx, port, expected, tmp_path):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=x -addext subjectAltName=IP:127.0.0.1"
-    subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    options = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=x -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run(
+        [program("openssl"), *options.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True
+    )
     serve()
     live = "/etc/letsencrypt/live/embeddings.example.org"
     nginx(

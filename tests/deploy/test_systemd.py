@@ -17,6 +17,7 @@ from tests.deploy import machine as machines
 from tests.deploy.network import FRONT, Network
 from tests.deploy.stage import DEPLOY
 from tests.load import Load
+from tests.programs import program
 from tests.server.processes import ROOT
 
 pytestmark = [pytest.mark.systemd, pytest.mark.server, pytest.mark.model]
@@ -36,15 +37,14 @@ def sources(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory, debian, sources):
-    directory = tmp_path_factory.mktemp("machine")
+def machine(disk, debian, sources):
     with Network(0) as network:
-        root, wheels = machines.debian(debian, directory / "root"), machines.wheels(directory / "wheels")
-        machine = machines.Machine(root, network.path(0), {"/src": sources, "/wheels": wheels})
+        root = machines.debian(debian, disk / "machine")
+        machines.fetch_wheels(root)
+        machine = machines.Machine(root, network.path(0), {"/src": sources})
         machine.namespace = network.path(0)
         yield machine
         machine.stop()
-    subprocess.run(["rm", "-rf", directory], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -398,7 +398,7 @@ def test_the_drop_in_for_the_router_starts_what_the_unit_starts():
 
 def test_the_units_are_what_systemd_understands():
     units = [*(DEPLOY / "systemd").glob("*.s*"), DEPLOY / "fastrouter/embeddings-router.service"]
-    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    done = subprocess.run([program("systemd-analyze"), "verify", *units], capture_output=True, text=True, check=False)
     complaints = [line for line in done.stderr.splitlines() if "is not executable" not in line]
 
     assert complaints == []

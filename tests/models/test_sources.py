@@ -1,4 +1,6 @@
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,15 @@ from service.models import sources
 def offline(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+
+
+@pytest.fixture
+def unprivileged():
+    """The directory of an ordinary user, as whom the test runs: root may read everything."""
+    os.seteuid(os.geteuid() or 65534)
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(directory)
+    os.seteuid(os.getuid())
 
 
 def test_a_directory_is_served_under_its_own_name(tmp_path):
@@ -43,12 +54,11 @@ def test_a_directory_that_is_no_model_says_what_is_missing(tmp_path):
         sources.find(str(tmp_path))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file_is_named(tmp_path):
-    (tmp_path / "modules.json").touch(mode=0)
+def test_an_unreadable_file_is_named(unprivileged):
+    (unprivileged / "modules.json").touch(mode=0)
 
     with pytest.raises(ModelUnusable, match=r"modules\.json cannot be read: Permission denied"):
-        sources.find(str(tmp_path))
+        sources.find(str(unprivileged))
 
 
 @pytest.mark.usefixtures("offline")

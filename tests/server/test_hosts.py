@@ -1,15 +1,12 @@
 """The same wsgi.py behind nginx and under gunicorn: what differs is how a body arrives."""
 
-import shutil
-
 import pytest
 import requests
 
+from tests.programs import program
 from tests.server.processes import BIN, Process, free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.model]
-
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
 
 #: As little as uWSGI's own documentation asks for.
 CONFIGURATION = """
@@ -54,7 +51,7 @@ def test_nginx_reaches_the_socket_and_chunked_bodies_arrive(start, launch, tmp_p
     port = free_port()
     configuration = tmp_path / "nginx.conf"
     configuration.write_text(CONFIGURATION.format(directory=tmp_path, port=port, socket=tmp_path / "socket"))
-    nginx = launch(NGINX, "-c", configuration)
+    nginx = launch(program("nginx"), "-c", configuration)
     url = f"http://127.0.0.1:{port}"
     nginx.wait_for(lambda: answers(url, json={"input": "a"}))
 

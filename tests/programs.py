@@ -1,0 +1,85 @@
+"""The programs of the machine that tests start: a missing one skips the test."""
+
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.server.processes import ROOT
+
+PACKAGES = {
+    "coreutils": ["chroot", "cp", "du", "env"],
+    "curl": ["curl"],
+    "dash": ["sh"],
+    "debootstrap": ["debootstrap"],
+    "iproute2": ["ip"],
+    "mount": ["mount", "umount"],
+    "nginx": ["nginx"],
+    "openssl": ["openssl"],
+    "systemd": ["systemd-analyze"],
+    "systemd-container": ["systemd-nspawn"],
+    "tar": ["tar"],
+    "util-linux": ["nsenter", "unshare"],
+}
+
+#: The Debian package of each program.
+PACKAGE = {program: package for package, programs in PACKAGES.items() for program in programs}
+
+#: Commands that fail where a program may not do its work: for others than root, and in most containers.
+TRIALS = {
+    "chroot": "chroot / true",
+    "debootstrap": "unshare --mount chroot / true",
+    "ip": "unshare --mount --net ip link add type veth",
+    "mount": "unshare --mount mount -t tmpfs tmpfs /tmp",
+    "nsenter": "nsenter --mount=/proc/self/ns/mnt true",
+    "unshare": "unshare --mount true",
+}
+
+#: Debian keeps /usr/sbin out of an ordinary user's PATH.
+PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+
+_found = set()
+
+
+def program(name):
+    """Return the path of a program; skip the test if the program is missing or may not do its work."""
+    package, path = PACKAGE[name], shutil.which(name, path=PATH)
+    if path is None:
+        skip(f"needs {name}, of the package {package}")
+    _found.add(path)
+    if name in TRIALS:
+        _try(name)
+    return path
+
+
+def skip(reason):
+    """Skip the test; in continuous integration, where nothing may be missing, fail it."""
+    (pytest.fail if "CI" in os.environ else pytest.skip)(reason)
+
+
+def watch(event, arguments):
+    """Fail a test that starts a program without asking ``program`` for it: this is an audit hook."""
+    if event == "subprocess.Popen" and _calling_module().startswith("tests."):
+        name = os.fsdecode(arguments[0])
+        ours = name.startswith((sys.prefix, str(ROOT)))
+        assert ours or name in _found, f"start {name} as program({Path(name).name!r})"
+
+
+@cache
+def _try(name):
+    command = [program("sh"), "-c", TRIALS[name]]
+    done = subprocess.run(command, env={"PATH": PATH}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        skip(f"may not use {name} here: `{TRIALS[name]}` says: {done.stderr.strip()}")
+
+
+def _calling_module():
+    """Return the name of the module that called subprocess."""
+    frame = sys._getframe()
+    while frame.f_globals["__name__"] in {__name__, "subprocess"}:
+        frame = frame.f_back
+    return frame.f_globals["__name__"]
