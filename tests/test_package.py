@@ -1,0 +1,34 @@
+"""pyproject.toml says what the package is."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def names(requirements):
+    return {re.match(r"[\w-]+", each)[0] for each in requirements}
+
+
+def imports(path):
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    found |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.partition(".")[0] for name in found}
+
+
+def test_pypi_refuses_the_package():
+    assert "Private :: Do Not Upload" in PROJECT["classifiers"]
+
+
+def test_every_package_that_the_service_imports_is_declared():
+    imported = set.union(*(imports(path) for path in [*(ROOT / "service").rglob("*.py"), ROOT / "wsgi.py"]))
+    foreign = imported - sys.stdlib_module_names - {"service", "uwsgi"}  # uwsgi exists inside its own server
+    distributions = packages_distributions()
+
+    assert {distributions[name][0].lower().replace("_", "-") for name in foreign} == names(PROJECT["dependencies"])
