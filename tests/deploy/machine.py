@@ -111,8 +111,14 @@ def debian(base, directory):
 
 def fetch_wheels(directory):
     """Fetch every Python package that a release installs into /wheels, so that the machine needs no index."""
-    download = f"download --dest /wheels --constraint {ROOT}/constraints.txt {ROOT}[minilm,server] setuptools"
-    _run(directory, f"python3 -m venv /tmp/venv && /tmp/venv/bin/pip {download}")
+    pins, download = ROOT / "scripts/pins", "/tmp/venv/bin/pip download --dest /wheels"
+    _run(
+        directory,
+        f"""
+        python3 -m venv /tmp/venv && {pins} build serve export minilm server > /tmp/pins &&
+        {download} --no-deps -r /tmp/pins && {download} "$({pins} torch)"
+        """,
+    )
 
 
 def _run(directory, script, *arguments):
