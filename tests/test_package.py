@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -32,3 +33,22 @@ def test_every_package_that_the_service_imports_is_declared():
     distributions = packages_distributions()
 
     assert {distributions[name][0].lower().replace("_", "-") for name in foreign} == names(PROJECT["dependencies"])
+
+
+def test_every_pin_but_torchs_has_hashes():
+    pins = re.findall(r"^([\w.-]+)==\S+(.*)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+
+    assert [name for name, rest in pins if not rest.endswith("\\")] == ["torch"]
+
+
+def test_every_requirement_has_a_pin_in_its_section():
+    """The sections are installed without looking at dependencies."""
+    extras = PROJECT["optional-dependencies"]
+    sections = {"torch build serve export": PROJECT["dependencies"]}
+    sections |= {f"torch build serve export {extra}": wanted for extra, wanted in extras.items()}
+    for section, requirements in sections.items():
+        printed = subprocess.run(
+            [ROOT / "scripts/pins", *section.split()], capture_output=True, text=True, check=True
+        ).stdout
+        pinned = {name.lower().replace("_", "-") for name in re.findall(r"^([\w.-]+)==", printed, re.MULTILINE)}
+        assert names(requirements) - pinned == set(), section
