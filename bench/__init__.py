@@ -1,1 +1,1 @@
-"""The benchmark: this service beside what people would pick instead, on one machine, interleaved. ``make bench``."""
+"""The benchmark: this service and the common alternatives on one machine, in alternating runs. ``make bench``."""

@@ -1,20 +1,26 @@
-"""The servers that are compared: how each is started, where it listens, what it costs in memory."""
+"""The servers that the benchmark compares: command, address and memory of each."""
 
 import contextlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 from bench import load
-from bench.load import Measured
+from bench.load import Measurement
 from bench.texts import Workload
 from launchers import process
 from launchers.process import BIN, ROOT, Process, free_port
+
+#: This service as deploy/ runs it.
+BEHIND_NGINX = "this service, nginx and socket"
 
 INFINITY = ROOT / ".venv-infinity" / "bin" / "infinity_emb"
 
@@ -35,17 +41,16 @@ http {{
 """
 
 
-class Contender:
-    """A running server and what was measured of its start.
+@contextlib.contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """Make a directory that every user can read, and delete it afterwards."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        Path(name).chmod(0o755)  # under root, nginx's workers run as another user
+        yield Path(name)
 
-    Args:
-        name: what the table calls it.
-        commands: what to start; the first one is the server, whose memory counts.
-        path: the route that embeds.
-        env: variables beside ours.
-        base64: whether it knows ``encoding_format``.
-        close: whether a connection serves one request.
-    """
+
+class Contender:
+    """A server and its proxies, which ``commands`` start in this order; ``close`` if it has no keep-alive."""
 
     def __init__(
         self,
@@ -66,32 +71,34 @@ class Contender:
         self._close = close
         started = time.monotonic()
         self._processes = [Process(command, run / "log", env=os.environ | env) for command in commands]
-        self._wait(run)
+        self._wait_until_ready(run)
         self.seconds_to_ready = time.monotonic() - started
 
-    def measure(self, workload: Workload, seconds: float, seed: int) -> Measured:
-        """Run a workload against it, and let it finish what nobody waits for any more."""
+    def measure(self, workload: Workload, seconds: float, seed: int) -> Measurement:
+        """Run a workload, then wait until the server is idle: it may still compute requests that wrk dropped."""
         measured = load.run(self.url, self.path, "m", workload, seconds * workload.longer, seed, close=self._close)
         self._processes[0].settle()
         return measured
 
     def memory(self) -> dict[str, int]:
-        """Return RSS, PSS and anonymous memory in MB, summed over the server's processes."""
+        """Return RSS, PSS and anonymous memory of the server in MB, without its proxies."""
         return self._processes[0].memory()
 
-    def close(self) -> None:
-        """End it."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         for each in self._processes:
             each.stop()
 
-    def _wait(self, run: Path) -> None:
+    def _wait_until_ready(self, run: Path) -> None:
         request = urllib.request.Request(
             self.url + self.path, load.body(["warm"], "m", "float").encode(), {"Content-Type": "application/json"}
         )
         deadline = time.monotonic() + 180
         while True:
             with contextlib.suppress(OSError):
-                (run / "socket").chmod(0o666)  # nginx's workers are another user's when root runs this
+                (run / "socket").chmod(0o666)  # under root, nginx's workers run as another user
             try:
                 urllib.request.urlopen(request, timeout=60).read()
             except (urllib.error.URLError, ConnectionError):
@@ -103,7 +110,7 @@ class Contender:
 
 
 class InProcess:
-    """A contender without HTTP; see ``bench.inprocess``."""
+    """A contender without HTTP, which runs ``bench.inprocess``."""
 
     base64 = True
 
@@ -123,29 +130,31 @@ class InProcess:
         assert self._process.stdout.readline() == "ready\n"
         self.seconds_to_ready = time.monotonic() - started
 
-    def measure(self, workload: Workload, seconds: float, seed: int) -> Measured:
-        """Run a workload's texts; an open loop is not for it."""
+    def measure(self, workload: Workload, seconds: float, seed: int) -> Measurement:
+        """Run the texts of a workload in a closed loop; ignore its pause."""
         del seed
         assert self._process.stdin
         assert self._process.stdout
-        order = {"texts": workload.texts, "clients": workload.clients, "seconds": seconds * workload.longer}
-        self._process.stdin.write(json.dumps(order) + "\n")
+        command = {"texts": workload.texts, "clients": workload.clients, "seconds": seconds * workload.longer}
+        self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
         rate, p50, p95, p99 = json.loads(self._process.stdout.readline())
-        return Measured(rate, rate * len(workload.texts[0]), p50, p95, p99, errors=0)
+        return Measurement(rate, rate * len(workload.texts[0]), p50, p95, p99, errors=0)
 
     def memory(self) -> dict[str, int]:
-        """Return RSS, PSS and anonymous memory in MB."""
+        """Return RSS, PSS and anonymous memory of the process in MB."""
         return process.memory(self._process.pid)
 
-    def close(self) -> None:
-        """End it."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait()
 
 
 def start(name: str, model: str, run: Path, **env: str) -> Contender | InProcess:
-    """Start the contender called ``name`` with the model in the directory ``model``."""
+    """Start a contender of ``NAMES`` with the model in the directory ``model``; keep its files in ``run``."""
     run.mkdir(parents=True)
     run.chmod(0o755)
     port, front = free_port(), free_port()
@@ -153,7 +162,7 @@ def start(name: str, model: str, run: Path, **env: str) -> Contender | InProcess
     uwsgi = [str(BIN / "uwsgi"), "--ini", str(ROOT / "uwsgi.ini")]
     notes = {"BENCH_MODEL": model, "BENCH_FRAMEWORK": "flask"}
     address = f"127.0.0.1:{port}"
-    if name == "this service, nginx and socket":
+    if name == BEHIND_NGINX:
         (run / "nginx.conf").write_text(NGINX.format(run=run, port=front))
         nginx = ["nginx", "-c", str(run / "nginx.conf")]
         return Contender(
@@ -207,7 +216,7 @@ def start(name: str, model: str, run: Path, **env: str) -> Contender | InProcess
 
 
 NAMES = [
-    "this service, nginx and socket",
+    BEHIND_NGINX,
     "this service, http",
     "notes' app, gunicorn -w 1",
     "notes' app, uwsgi -p 1",

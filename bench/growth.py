@@ -1,23 +1,19 @@
-"""How cost grows with clients, texts in a request, length of a text, and workers: a figure and a plot for each."""
+"""Scaling by clients, texts in a request, tokens in a text, and workers: the figures and a plot of each."""
 
 import logging
 import random
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from bench import contenders, report, texts
-from bench.load import Measured
+from bench.load import Measurement
 from bench.texts import Workload, Writer
 
 log = logging.getLogger("bench")
 
-FRONT = "this service, nginx and socket"
-
 
 def grow(model: str, write: Writer, rounds: int, seconds: float, longest: int) -> dict[str, Any]:
-    """Measure each curve and return ``{curve: {x: medians}}``; ``longest`` is the model's longest text in tokens."""
+    """Measure every curve; return ``{curve: {x: medians}}``. ``longest`` is the model's longest text in tokens."""
     rng = random.Random(9)
     loads = {load.name: load for load in texts.workloads(write)}
     short = loads["q1"]
@@ -38,45 +34,38 @@ def grow(model: str, write: Writer, rounds: int, seconds: float, longest: int) -
         if n <= longest
     ]
     return {
-        "clients": curve(model, clients, rounds, seconds),
-        "batch": curve(model, batches, rounds, seconds),
-        "length": curve(model, lengths, rounds, seconds),
+        "clients": measure(model, clients, rounds, seconds),
+        "batch": measure(model, batches, rounds, seconds),
+        "length": measure(model, lengths, rounds, seconds),
         "workers": {
-            n: curve(
-                model,
-                [loads["q32"], loads["d8"]],
-                rounds,
-                seconds,
-                EMBED_WORKERS=str(n),
-            )
-            for n in (1, 2, 3, 4)
+            n: measure(model, [loads["q32"], loads["d8"]], rounds, seconds, EMBED_WORKERS=str(n)) for n in (1, 2, 3, 4)
         },
     }
 
 
 def draw(results: dict[str, Any], directory: Path, name: str) -> None:
-    """Draw the curves of one model."""
+    """Plot the curves of one model."""
     clients, batch, length = (results[key] for key in ("clients", "batch", "length"))
     report.plot(
         directory / f"{name}-clients.png",
         "one short text a request",
         "clients",
         "requests a second",
-        {"": _points(clients, 0)},
+        {"": _select_points(clients, 0)},
     )
     report.plot(
         directory / f"{name}-latency.png",
         "one short text a request",
         "clients",
         "milliseconds",
-        {"p50": _points(clients, 2), "p99": _points(clients, 4)},
+        {"p50": _select_points(clients, 2), "p99": _select_points(clients, 4)},
     )
     report.plot(
         directory / f"{name}-batch.png",
         "short texts in one request, 1 client",
         "texts",
         "texts a second",
-        {"": _points(batch, 1)},
+        {"": _select_points(batch, 1)},
     )
     tokens = [(float(n), float(n) * run[1]) for n, run in length.items()]
     report.plot(
@@ -95,28 +84,25 @@ def draw(results: dict[str, Any], directory: Path, name: str) -> None:
         {
             title: [(n, row[kind][0] / base[kind]) for n, row in results["workers"].items()]
             for kind, title in (("q32", "one short text, 32 clients"), ("d8", "32 documents, 8 clients"))
-            if base[kind]  # a slow model may not end one request of documents in a run
+            if base[kind]  # a slow model may finish no request of documents
         },
     )
 
 
-def curve(model: str, loads: list[Workload], rounds: int, seconds: float, **env: str) -> dict[str, Measured]:
-    """Run each workload against this service behind nginx, several rounds, and return the medians by name."""
-    base = Path(tempfile.mkdtemp(prefix="bench-"))
-    base.chmod(0o755)
-    server = contenders.start(FRONT, model, base / "run", **env)
-    runs: dict[str, list[Measured]] = {load.name: [] for load in loads}
-    try:
+def measure(model: str, loads: list[Workload], rounds: int, seconds: float, **env: str) -> dict[str, Measurement]:
+    """Run the workloads on this service behind nginx, several rounds; return the medians by name."""
+    runs: dict[str, list[Measurement]] = {load.name: [] for load in loads}
+    with (
+        contenders.scratch_directory() as base,
+        contenders.start(contenders.BEHIND_NGINX, model, base / "run", **env) as server,
+    ):
         server.measure(loads[0], 1, seed=0)
         for turn in range(rounds):
             for load in loads:
                 runs[load.name].append(server.measure(load, seconds, seed=turn))
                 log.info("%s %s: %s requests/s", env or "", load.name, report.number(runs[load.name][-1][0]))
-    finally:
-        server.close()
-        shutil.rmtree(base)
-    return {name: report.median(all_) for name, all_ in runs.items()}
+    return {name: report.median(each) for name, each in runs.items()}
 
 
-def _points(curve: dict[str, Measured], field: int) -> list[tuple[float, float]]:
+def _select_points(curve: dict[str, Measurement], field: int) -> list[tuple[float, float]]:
     return [(int(x), run[field]) for x, run in curve.items()]

@@ -1,7 +1,4 @@
-"""Contenders without HTTP: this service's engine, which no server on it can beat, and a plain ``encode`` loop.
-
-A process of its own that reads lines of ``{"texts": [[..], ..], "clients": n, "seconds": s}`` and answers each.
-"""
+"""Contenders without HTTP: this service's engine and a plain ``encode`` loop."""
 
 import json
 import os
@@ -11,8 +8,8 @@ import time
 from collections.abc import Callable
 
 
-def measure(embed: Callable[[list[str]], object], texts: list[list[str]], clients: int, seconds: float) -> list[float]:
-    """Run closed loops of ``clients`` threads; return requests a second and three percentiles in milliseconds."""
+def _measure(embed: Callable[[list[str]], object], texts: list[list[str]], clients: int, seconds: float) -> list[float]:
+    """Run ``clients`` closed loops; return requests a second and p50, p95, p99 in milliseconds."""
     times: list[float] = []
     stop = time.monotonic() + seconds
 
@@ -34,8 +31,7 @@ def measure(embed: Callable[[list[str]], object], texts: list[list[str]], client
     return [len(times) / (time.monotonic() - started), *(times[int(len(times) * p)] for p in (0.5, 0.95, 0.99))]
 
 
-def engine() -> Callable[[list[str]], object]:
-    """Build the engine as ``create_app`` does."""
+def _build_engine() -> Callable[[list[str]], object]:
     from service.engine.engine import Engine
     from service.hosting import shutdown
     from service.models import catalog
@@ -44,8 +40,7 @@ def engine() -> Callable[[list[str]], object]:
     return Engine(catalog.load(Settings.from_env(), 1, workers=1), shutdown.end_worker).embed
 
 
-def encode() -> Callable[[list[str]], object]:
-    """Load sentence-transformers at its defaults; one call at a time."""
+def _build_encode() -> Callable[[list[str]], object]:
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(os.environ["BENCH_MODEL"])
@@ -58,16 +53,15 @@ def encode() -> Callable[[list[str]], object]:
     return embed
 
 
-def main() -> None:
-    """Answer until the input ends."""
-    embed = {"engine": engine, "encode": encode}[sys.argv[1]]()
+def _main() -> None:
+    embed = {"engine": _build_engine, "encode": _build_encode}[sys.argv[1]]()
     embed(["warm"])
     print("ready", flush=True)
-    for line in sys.stdin:
-        order = json.loads(line)
-        result = measure(embed, order["texts"], order["clients"], order["seconds"])
+    for line in sys.stdin:  # {"texts": [[..], ..], "clients": n, "seconds": s}
+        command = json.loads(line)
+        result = _measure(embed, command["texts"], command["clients"], command["seconds"])
         print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    _main()

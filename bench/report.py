@@ -1,4 +1,4 @@
-"""Medians, tables, the machine they were measured on, and plots."""
+"""Medians, tables, plots, and a description of the machine."""
 
 import json
 import platform
@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.load import Measured
+from bench.load import Measurement
 from service import cpu
 
 PACKAGES = (
@@ -25,15 +25,14 @@ PACKAGES = (
 )
 
 
-def median(runs: Iterable[Measured]) -> Measured:
-    """Return the median of each figure over several runs, and the sum of the errors."""
+def median(runs: Iterable[Measurement]) -> Measurement:
+    """Return the median of each figure and the sum of the errors."""
     *figures, errors = zip(*runs, strict=True)
     rate, texts, p50, p95, p99 = map(statistics.median, figures)
-    return Measured(rate, texts, p50, p95, p99, sum(errors))
+    return Measurement(rate, texts, p50, p95, p99, sum(errors))
 
 
-def machine() -> dict[str, Any]:
-    """Return the hardware and the versions."""
+def _describe_machine() -> dict[str, Any]:
     versions = {}
     for package in PACKAGES:
         try:
@@ -52,26 +51,26 @@ def machine() -> dict[str, Any]:
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table."""
+    """Format a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def number(value: float) -> str:
-    """Return a figure with three digits that mean something."""
+    """Format a figure with three significant digits."""
     if value >= 100:
         return f"{value:.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def save(path: Path, results: dict[str, Any]) -> None:
-    """Write results with the machine they come from."""
+    """Write the results and the machine as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n")
+    path.write_text(json.dumps({"machine": _describe_machine(), **results}, indent=1) + "\n")
 
 
-def plot(path: Path, title: str, across: str, up: str, lines: dict[str, list[tuple[float, float]]]) -> None:
-    """Draw lines over a logarithmic axis and save a PNG."""
+def plot(path: Path, title: str, x_label: str, y_label: str, lines: dict[str, list[tuple[float, float]]]) -> None:
+    """Plot lines over a logarithmic x axis and save a PNG."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -81,7 +80,7 @@ def plot(path: Path, title: str, across: str, up: str, lines: dict[str, list[tup
     for label, points in lines.items():
         axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=label)
     ticks = sorted({x for points in lines.values() for x, _ in points})
-    axes.set(title=title, xlabel=across, ylabel=up, xscale="log", ylim=(0, None))
+    axes.set(title=title, xlabel=x_label, ylabel=y_label, xscale="log", ylim=(0, None))
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.grid(alpha=0.3)

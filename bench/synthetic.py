@@ -1,10 +1,10 @@
-"""A model of m3e-base's size with random weights: nothing about speed depends on what they are."""
+"""A model of m3e-base's size with random weights: their values do not change the speed."""
 
 import json
 import string
 from pathlib import Path
 
-#: In the form of sentence-transformers 2 to 6, since contenders bring their own.
+#: The format of sentence-transformers 2 to 6: contenders bring their own version.
 MODULES = [
     {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
     {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
@@ -12,8 +12,8 @@ MODULES = [
 POOLING = {"word_embedding_dimension": 768, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
 
 
-def make(directory: Path) -> Path:
-    """Save a BERT-base (12 layers, 768 wide, a Chinese vocabulary of 21128) with mean pooling, unless it is there."""
+def save_model(directory: Path) -> Path:
+    """Save a BERT-base with mean pooling and a Chinese vocabulary of 21128, unless the directory has one."""
     if (directory / "modules.json").exists():
         return directory
     import torch

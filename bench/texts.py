@@ -1,4 +1,4 @@
-"""What the benchmark sends: made from a seed, so that every run and every contender gets the same."""
+"""The texts of each workload, generated from a seed: every run sends the same."""
 
 import random
 from collections.abc import Callable
@@ -10,16 +10,15 @@ number group problem fact river morning engine letter market window question ans
 """.split()
 CHINESE = "今天天气真好我们去公园散步吧机器学习模型把文本变成向量语义检索需要嵌入城市交通报告显示经济增长速度放缓"
 
-#: What the engine alone does with all the short texts it could wish for.
+#: The workload with so many short texts that every batch is full.
 CEILING = "q2048"
 
 
 class Workload(NamedTuple):
-    """Bodies to send in turn.
+    """Request bodies that clients send in turn.
 
-    ``texts`` holds one list of texts per body, ``clients`` how many send at a time, ``pause`` the mean seconds that
-    each waits between an answer and its next request: many clients that pause set the rate, not the server.
-    ``longer`` stretches a run whose requests take long.
+    ``texts`` has a list of texts for each body. ``pause`` is the mean of a client's seconds between an answer and its
+    next request; with 0 the loop is closed. ``longer`` multiplies the seconds of a run.
     """
 
     name: str
@@ -35,31 +34,31 @@ Writer = Callable[[random.Random, int], str]
 
 
 def english(rng: random.Random, length: int) -> str:
-    """Make a text of ``length`` words."""
+    """Generate ``length`` words."""
     return " ".join(rng.choices(WORDS, k=length))
 
 
 def chinese(rng: random.Random, length: int) -> str:
-    """Make a text of ``length`` characters."""
+    """Generate ``length`` characters."""
     return "".join(rng.choices(CHINESE, k=length))
 
 
 def query(rng: random.Random, write: Writer = english, length: int = 9) -> str:
-    """Make a short text of its own: 9 words and a number are 13 tokens of MiniLM."""
+    """Generate a short, distinct text: 9 words and a number are 13 tokens of MiniLM."""
     return f"{write(rng, length)} {rng.randrange(10_000)}"
 
 
-def document(rng: random.Random, write: Writer = english) -> str:
-    """Make a text of 5 to 220 words or characters, 66 on average, as many tokens."""
+def _document(rng: random.Random, write: Writer = english) -> str:
+    """Generate a text of 5 to 220 words or characters, 66 on average, one token each."""
     return write(rng, max(5, min(220, int(rng.lognormvariate(4.0, 0.65)))))
 
 
 def workloads(write: Writer = english, seed: int = 7) -> list[Workload]:
-    """Return the workloads of the table."""
+    """Return the workloads of the comparison."""
     rng = random.Random(seed)
     queries = [[query(rng, write)] for _ in range(2000)]
-    documents = [[document(rng, write) for _ in range(32)] for _ in range(40)]
-    most = [[query(rng, write) for _ in range(2048)]]
+    documents = [[_document(rng, write) for _ in range(32)] for _ in range(40)]
+    full = [[query(rng, write) for _ in range(2048)]]
     return [
         Workload("q1", "one short text, 1 client", queries, 1),
         Workload("q32", "one short text, 32 clients", queries, 32),
@@ -68,12 +67,12 @@ def workloads(write: Writer = english, seed: int = 7) -> list[Workload]:
         Workload("d1", "32 mixed documents, 1 client", documents, 1, longer=4),
         Workload("d8", "32 mixed documents, 8 clients", documents, 8, longer=4),
         Workload("d8b64", "the same as base64", documents, 8, encoding="base64", longer=4),
-        Workload(CEILING, "2048 short texts, 1 client, texts a second", most, 1, longer=2),
+        Workload(CEILING, "2048 short texts, 1 client, texts a second", full, 1, longer=2),
         Workload("zh32", "one Chinese sentence, 32 clients", [[chinese(rng, 24)] for _ in range(2000)], 32),
     ]
 
 
 def bulk(write: Writer = english, seed: int = 8) -> Workload:
-    """Return 2048 documents in one request."""
+    """Return one request of 2048 documents."""
     rng = random.Random(seed)
-    return Workload("bulk", "2048 documents in one request", [[document(rng, write) for _ in range(2048)]], 1)
+    return Workload("bulk", "2048 documents in one request", [[_document(rng, write) for _ in range(2048)]], 1)

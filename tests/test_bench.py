@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import comparison, load, report, texts
-from bench.load import Measured
+from bench.load import Measurement
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,9 +28,9 @@ def test_only_base64_is_asked_for_by_name():
 
 
 def test_a_median_is_taken_figure_by_figure_and_errors_add_up():
-    runs = [Measured(1, 10, 5, 6, 7, 1), Measured(3, 30, 4, 6, 7, 0), Measured(2, 20, 9, 6, 7, 2)]
+    runs = [Measurement(1, 10, 5, 6, 7, 1), Measurement(3, 30, 4, 6, 7, 0), Measurement(2, 20, 9, 6, 7, 2)]
 
-    assert report.median(runs) == Measured(2, 20, 5, 6, 7, 3)
+    assert report.median(runs) == Measurement(2, 20, 5, 6, 7, 3)
 
 
 @pytest.mark.parametrize("model", ["minilm", "bert-base"])
