@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,7 +70,11 @@ class Contender:
         self._close = close
         started = time.monotonic()
         self._processes = [Process(command, run / "log", env=os.environ | env) for command in commands]
-        self._wait_until_ready(run)
+        try:
+            self._wait_until_ready(run)
+        except BaseException:
+            self.__exit__()
+            raise
         self.seconds_to_ready = time.monotonic() - started
 
     def measure(self, workload: Workload, seconds: float, seed: int) -> Measurement:
@@ -101,7 +104,7 @@ class Contender:
                 (run / "socket").chmod(0o666)  # under root, nginx's workers run as another user
             try:
                 urllib.request.urlopen(request, timeout=60).read()
-            except (urllib.error.URLError, ConnectionError):
+            except OSError:
                 assert time.monotonic() < deadline, (run / "log").read_text()
                 assert self._processes[0].popen.poll() is None, (run / "log").read_text()
                 time.sleep(0.02)
