@@ -1,1 +1,1 @@
-"""The laboratory: the notes' app and this service under every launcher, to see who breaks. ``make launchers``."""
+"""The notes' app and this service under every launcher, to see which combinations break. ``make launchers``."""

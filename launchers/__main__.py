@@ -1,4 +1,4 @@
-"""``python -m launchers``: start each launcher with each app, watch who does what, and print the table."""
+"""``python -m launchers``: start each launcher with each app, record which process does what, print the table."""
 
 import argparse
 import json
@@ -21,14 +21,14 @@ from launchers.commands import LAUNCHERS, Launcher
 from launchers.process import ROOT, Process, free_port
 from service.models import sources
 
-#: A request that takes longer hangs; the slowest good first answer takes one second.
+#: A request that takes longer counts as hanging: the slowest correct first answer takes one second.
 REQUEST_TIMEOUT_SECONDS = 8
 
 VERSIONS = ("flask", "gunicorn", "openvino", "torch", "uvicorn", "uwsgi", "waitress")
 
 
-class Seen(NamedTuple):
-    """What was seen of one launcher with one app."""
+class Observation(NamedTuple):
+    """The run of one launcher with one app."""
 
     imported: str
     loaded: str
@@ -36,30 +36,28 @@ class Seen(NamedTuple):
     verdict: str
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the laboratory; print one table per app."""
+def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m launchers", description=__doc__)
-    parser.add_argument("--apps", default="device,torch,service", help="of device, cuda, torch, service")
-    parser.add_argument("--only", default="", help="launchers whose names hold this")
-    parser.add_argument("--json", type=Path, help="write what was seen here too")
-    options = parser.parse_args(arguments)
-    seen: dict[str, dict[str, Seen]] = {}
+    parser.add_argument("--apps", default="device,torch,service", help="some of device, cuda, torch, service")
+    parser.add_argument("--only", default="", help="only launchers whose name contains this")
+    parser.add_argument("--json", type=Path, help="write the observations to this file too")
+    options = parser.parse_args()
+    seen: dict[str, dict[str, Observation]] = {}
     with tempfile.TemporaryDirectory() as directory:
         for app in options.apps.split(","):
             for launcher in LAUNCHERS:
                 if options.only in launcher.name:
-                    seen.setdefault(launcher.name, {})[app] = observe(launcher, app, Path(directory))
+                    seen.setdefault(launcher.name, {})[app] = _observe(launcher, app, Path(directory))
                     print(f"{launcher.name}, {app}: {seen[launcher.name][app].verdict}", file=sys.stderr, flush=True)
-    print(table(seen))
+    print(_format_table(seen))
     if options.json:
         record = {"date": datetime.now(UTC).date().isoformat(), "versions": {name: version(name) for name in VERSIONS}}
         record["seen"] = {name: {app: one._asdict() for app, one in row.items()} for name, row in seen.items()}
         options.json.write_text(json.dumps(record, indent=1) + "\n")
-    return 0
 
 
-def observe(launcher: Launcher, app: str, directory: Path) -> Seen:
-    """Start one launcher, ask it four times at once, and end it."""
+def _observe(launcher: Launcher, app: str, directory: Path) -> Observation:
+    """Start one launcher, send four requests at once, and end it."""
     port = free_port()
     env = os.environ | {
         "LAB_APP": app,
@@ -79,8 +77,8 @@ def observe(launcher: Launcher, app: str, directory: Path) -> Seen:
     return _judge(process.log, answers)
 
 
-def table(seen: dict[str, dict[str, Seen]]) -> str:
-    """Return the table in Markdown: a row a launcher, for each app who imported and loaded, and the verdict."""
+def _format_table(seen: dict[str, dict[str, Observation]]) -> str:
+    """Return a Markdown table with a row for each launcher."""
     apps = list(next(iter(seen.values())))
     header = [
         "launcher",
@@ -92,12 +90,12 @@ def table(seen: dict[str, dict[str, Seen]]) -> str:
     claims = {launcher.name: launcher.claim for launcher in LAUNCHERS}
     for name, row in seen.items():
         cells = [f"{one.imported} / {one.loaded} / {one.first} / **{one.verdict}**" for one in row.values()]
-        lines.append([f"`{name}`", *cells, claims[name], _holds(claims[name], row)])
+        lines.append([f"`{name}`", *cells, claims[name], _compare(claims[name], row)])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _holds(claim: str, row: dict[str, Seen]) -> str:
-    """Compare a claim with the run of the notes' app, whichever broke first."""
+def _compare(claim: str, row: dict[str, Observation]) -> str:
+    """Compare a claim with the runs of the notes' app on every device."""
     notes = [one.verdict for app, one in row.items() if app != "service"]
     if not claim or not notes:
         return ""
@@ -105,17 +103,21 @@ def _holds(claim: str, row: dict[str, Seen]) -> str:
     return "holds" if works == (claim == "works") else "does **not** hold"
 
 
-def _judge(log: str, answers: list[tuple[str, float]]) -> Seen:
-    who = {event: [int(pid) for pid in re.findall(rf"LAB {event} (\d+)", log)] for event in ("import", "load", "serve")}
-    importers, servers = set(who["import"]), set(who["serve"])
+def _judge(log: str, answers: list[tuple[str, float]]) -> Observation:
+    pids = {
+        event: [int(pid) for pid in re.findall(rf"LAB {event} (\d+)", log)] for event in ("import", "load", "serve")
+    }
+    importers, servers = set(pids["import"]), set(pids["serve"])
     imported = "each worker" if servers and servers <= importers else f"{len(importers)} before the fork"
-    loaded = "each worker" if who["load"] and servers <= set(who["load"]) else "before the fork" if who["load"] else ""
+    loaded = (
+        "each worker" if pids["load"] and servers <= set(pids["load"]) else "before the fork" if pids["load"] else ""
+    )
     results = [result for result, _ in answers]
     good = results.count("right")
     verdict = "works" if good == len(results) else next(result for result in results if result != "right")
     if 0 < good < len(results):
         verdict = f"fails for {len(results) - good} of {len(results)}: {verdict}"
-    return Seen(imported, loaded or "each worker", f"{answers[0][1]:.1f} s", verdict)
+    return Observation(imported, loaded or "each worker", f"{answers[0][1]:.1f} s", verdict)
 
 
 def _ask(port: int) -> tuple[str, float]:
@@ -135,7 +137,7 @@ def _ask(port: int) -> tuple[str, float]:
 
 
 def _wait_until_up(process: Process, port: int, seconds: float = 90) -> None:
-    """Wait until something listens, and until nothing loads any more: many servers listen first."""
+    """Wait until the port is open and the processes are idle: many servers listen before they load."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.popen.poll() is None:
         with socket.socket() as probe:
@@ -155,4 +157,4 @@ def _compile_device(directory: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _main()

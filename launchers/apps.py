@@ -1,7 +1,7 @@
-"""The apps of the laboratory, chosen by ``LAB_APP``; each says on standard error who imports, loads and serves it.
+"""The app that ``LAB_APP`` names; it logs which process imports, loads and serves it.
 
-``device`` is the notes' app on a device that refuses after a fork, ``cuda`` on the real one, ``torch`` on the CPU after
-a first ``encode``, as people warm up, ``service`` this project.
+``device`` is the notes' app on a stand-in for CUDA (device.c), ``cuda`` on a GPU, ``torch`` on the CPU; ``service`` is
+this project.
 """
 
 import ctypes
@@ -13,16 +13,15 @@ from typing import Any
 REFUSAL = "Cannot re-initialize CUDA in forked subprocess"
 
 
-def tell(event: str) -> None:
-    """Write ``LAB event pid`` in one piece, for the observer."""
+def _log(event: str) -> None:
+    """Write ``LAB event pid`` with one system call, so that processes do not mix their lines."""
     os.write(2, f"LAB {event} {os.getpid()}\n".encode())
 
 
-def device() -> Callable[[list[str]], Any]:
-    """Use the stand-in: initialised at import, as ``model.to("cuda")`` does, and again by each request."""
+def _load_device() -> Callable[[list[str]], Any]:
     library = ctypes.CDLL(os.environ["LAB_DEVICE"])
-    library.device_init()
-    tell("load")
+    library.device_init()  # at import, as model.to("cuda") does
+    _log("load")
 
     def encode(texts: list[str]) -> list[list[float]]:
         if library.device_init():
@@ -32,18 +31,16 @@ def device() -> Callable[[list[str]], Any]:
     return encode
 
 
-def sentence_transformers(device_name: str) -> Callable[[list[str]], Any]:
-    """Load the model as the notes do, and warm it up."""
+def _load_model(device: str) -> Callable[[list[str]], Any]:
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(os.environ["BENCH_MODEL"], device=device_name)
+    model = SentenceTransformer(os.environ["BENCH_MODEL"], device=device)
     model.encode(["a text to warm up with"] * 32)
-    tell("load")
+    _log("load")
     return lambda texts: model.encode(texts).astype(float).tolist()
 
 
-def notes_app(encode: Callable[[list[str]], Any]) -> Any:
-    """Build the notes' app: one route, the model at module level."""
+def _build_notes_app(encode: Callable[[list[str]], Any]) -> Any:
     from flask import Flask, jsonify, request
 
     app = Flask(__name__)
@@ -56,32 +53,30 @@ def notes_app(encode: Callable[[list[str]], Any]) -> Any:
     return app
 
 
-def create() -> Any:
-    """Import the app that is asked for, as a server would."""
-    tell("import")
+def _create() -> Any:
+    _log("import")
     kind = os.environ["LAB_APP"]
     if kind == "service":
         import wsgi
 
         return wsgi.app
-    return notes_app(device() if kind == "device" else sentence_transformers("cuda" if kind == "cuda" else "cpu"))
+    return _build_notes_app(_load_device() if kind == "device" else _load_model("cuda" if kind == "cuda" else "cpu"))
 
 
-class Told:
-    """A WSGI app that says which process serves each request."""
+class _ServeLogger:
+    """WSGI middleware that logs which process serves each request."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Serve one request."""
-        tell("serve")
+        _log("serve")
         served: Iterable[bytes] = self._app(environ, start_response)
         return served
 
 
-app = create()
-app.wsgi_app = Told(app.wsgi_app)
+app = _create()
+app.wsgi_app = _ServeLogger(app.wsgi_app)
 
 if "uvicorn" in sys.argv[0]:
     from a2wsgi import WSGIMiddleware

@@ -1,4 +1,4 @@
-"""Every way to start the app, as a command line; the notes' claims beside those they speak of."""
+"""Every way to start the app, as a command line, with the claim of the notes about it."""
 
 import shlex
 from typing import NamedTuple
@@ -7,14 +7,14 @@ from launchers.process import BIN
 
 
 class Launcher(NamedTuple):
-    """A way to start an app of ``launchers.apps``; ``claim`` is what the notes say of it: works, fails, or nothing."""
+    """A way to start an app of ``launchers.apps``; the ``claim`` of the notes is "works", "fails" or empty."""
 
     name: str
     command: str
     claim: str = ""
 
     def words(self, port: int) -> list[str]:
-        """Return the command with its program's path."""
+        """Return the command line, with the path of the program."""
         program, *rest = shlex.split(self.command.format(port=port, address=f"127.0.0.1:{port}"))
         return [str(BIN / program), *rest]
 

@@ -1,4 +1,4 @@
-"""A server in a session of its own, so that all of its processes can be found, measured and ended."""
+"""A server in its own session, which makes all of its processes easy to find, measure and end."""
 
 import os
 import re
@@ -14,27 +14,19 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.prefix) / "bin"
 
-#: The kernel's clock ticks in a second, in which /proc counts CPU time.
+#: /proc counts CPU time in these.
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
-    """Return a port on 127.0.0.1 that nobody listens on."""
+    """Return a free port on 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class Process:
-    """A started command.
-
-    Args:
-        command: the program and its arguments.
-        log_file: takes its output; appended to.
-        cwd: its working directory.
-        env: its whole environment; None for ours.
-        pass_fds: descriptors that it inherits.
-    """
+    """A running command whose output is appended to ``log_file``; an ``env`` of None inherits ours."""
 
     def __init__(
         self,
@@ -58,20 +50,20 @@ class Process:
 
     @property
     def log(self) -> str:
-        """What it printed so far."""
+        """Return the output so far."""
         return self.log_file.read_text(errors="replace")
 
     def pids(self) -> list[int]:
-        """Return the processes of its session."""
-        everyone = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-        return [pid for pid in everyone if _session(pid) == self.popen.pid]
+        """Return the processes of the session."""
+        running = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+        return [pid for pid in running if _session(pid) == self.popen.pid]
 
     def memory(self) -> dict[str, int]:
-        """Return RSS, PSS and anonymous memory in MB, summed over its processes."""
+        """Return the sum of RSS, PSS and anonymous memory over the session, in MB."""
         return _memory(self.pids())
 
     def settle(self, seconds: float = 300, quiet: float = 0.3) -> None:
-        """Wait until its processes together use less than a tenth of a core for ``quiet`` seconds."""
+        """Wait until the session uses less than a tenth of a core during ``quiet`` seconds."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             before = sum(map(_cpu_seconds, self.pids()))
@@ -80,7 +72,7 @@ class Process:
                 return
 
     def stop(self, seconds: float = 15) -> None:
-        """End the whole session: with SIGTERM, and with SIGKILL what is left after ``seconds``."""
+        """Send SIGTERM to the process group, and SIGKILL to the rest of the session after ``seconds``."""
         with suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
@@ -88,7 +80,7 @@ class Process:
         self.kill()
 
     def kill(self) -> None:
-        """End the whole session at once."""
+        """Send SIGKILL to every process of the session."""
         for pid in self.pids():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -117,9 +109,9 @@ def _session(pid: int) -> int:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process; see proc(5)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0
+    # proc_pid_stat(5): utime and stime, counted from the state.
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND

@@ -10,16 +10,14 @@ import waitress
 from launchers.apps import app  # before any fork, as people do
 
 
-def serve(listener: socket.socket) -> None:
-    """Serve in this process."""
+def _serve(listener: socket.socket) -> None:
     waitress.serve(app, sockets=[listener], threads=4)
 
 
-def main(method: str, port: int) -> None:
-    """Serve from two processes."""
+def _main(method: str, port: int) -> None:
     context: Any = multiprocessing.get_context(method)
     listener = socket.create_server(("127.0.0.1", port))
-    processes = [context.Process(target=serve, args=(listener,)) for _ in range(2)]
+    processes = [context.Process(target=_serve, args=(listener,)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
@@ -27,4 +25,4 @@ def main(method: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    _main(sys.argv[1], int(sys.argv[2]))

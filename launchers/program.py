@@ -1,4 +1,4 @@
-"""gunicorn inside a program of one's own, as its documentation shows: ``python -m launchers.program PORT``."""
+"""gunicorn inside a program, as its documentation shows: ``python -m launchers.program PORT``."""
 
 import sys
 from typing import Any
@@ -9,15 +9,15 @@ from launchers.apps import app  # before the fork, as people do
 
 
 class Program(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """The program."""
+    """A server with two workers."""
 
     def load_config(self) -> None:
-        """Set what a command line would."""
+        """Set the address and the workers, in place of a command line."""
         self.cfg.set("bind", f"127.0.0.1:{sys.argv[1]}")
         self.cfg.set("workers", 2)
 
     def load(self) -> Any:
-        """Return the app."""
+        """Return the app, which is already imported."""
         return app
 
 
