@@ -1,4 +1,4 @@
-"""A fake model with an app around it, and the real service under the real uWSGI."""
+"""Fixtures: an app with a fake model, and the real service under uWSGI."""
 
 import sys
 
@@ -33,13 +33,13 @@ def client(app):
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory):
-    """Where this run's compiled models are; the first test that needs one pays for it."""
+    """The directory of compiled models; the first test that needs a model compiles it."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
 def start(tmp_path, cache):
-    """Start a service of the test's own: ``start(workers=2)``."""
+    """Start a service that the test may stop: ``start(workers=2)``."""
     started = []
 
     def start(**settings):
@@ -53,7 +53,7 @@ def start(tmp_path, cache):
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory, cache):
-    """A service with two workers that many tests share; none may stop it."""
+    """A service with two workers, shared by many tests: none may stop it."""
     service = Service(tmp_path_factory.mktemp("service"), cache_dir=cache, workers=2)
     yield service.wait_until_ready(2)
     service.kill()

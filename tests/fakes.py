@@ -1,4 +1,4 @@
-"""A model small enough to check by head."""
+"""A model whose vectors are easy to compute by hand."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ LIMITS = PaddingLimits(ratio=1.25, slack=8)
 
 
 class FakeModel:
-    """One token per character; a vector holds a text's length, first and last character and a 1.
+    """One token for each character; a vector is the text's length, first character, last character and 1.
 
-    The word "poison" makes the batch it is in fail. ``batches`` remembers what was computed together.
+    A batch with the word "poison" raises. ``batches`` lists the texts of each batch.
     """
 
     name = "fake"
@@ -39,5 +39,5 @@ def vector_of(text: str) -> list[float]:
 
 
 def token_ids(*lengths: int) -> list[TokenIds]:
-    """Texts of these lengths; those of one length are equal."""
+    """Texts of these lengths; texts of equal length are equal."""
     return [np.full(length, length, np.int32) for length in lengths]

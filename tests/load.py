@@ -1,4 +1,4 @@
-"""Clients that ask without pause and compare every vector with the right one."""
+"""Clients that send requests without pause and compare every vector with the expected one."""
 
 import http.client
 import json
@@ -13,24 +13,22 @@ import numpy as np
 from service.engine.model import Vectors
 from tests.deploy.network import enter
 
-#: As everywhere: bfloat16 stays above 0.9999 of the reference.
+#: As in service.models.openvino: vectors in bfloat16 stay above 0.9999.
 LEAST_COSINE = 0.9998
 
-#: Seconds that a client waits for an answer: twice nginx's uwsgi_read_timeout, as its comment asks for.
-TIMEOUT = 130
+#: Twice uwsgi_read_timeout of deploy/nginx: a request may be tried on two machines.
+TIMEOUT_SECONDS = 130
 
 TEXTS = [f"{word} " * length for length in (1, 3, 7, 20, 60) for word in ("alpha", "beta", "gamma", "delta")]
 
 
 class Load:
-    """Use it as a context: clients start with it and have all ended after it.
+    """A context manager: clients run inside it, with a connection for each request.
 
     Args:
-        port: where they connect, each request on a connection of its own.
-        expected: the right vectors of ``TEXTS``.
-        clients: how many ask at a time.
-        host: the address.
-        namespace: a network namespace's path that the clients enter first.
+        expected: the vectors of ``TEXTS``.
+        clients: the number of threads.
+        namespace: the path of a network namespace that the clients enter.
     """
 
     def __init__(
@@ -44,7 +42,7 @@ class Load:
         self.seconds: list[float] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask_on, args=(seed,)) for seed in range(clients)]
+        self._threads = [threading.Thread(target=self._send_requests, args=(seed,)) for seed in range(clients)]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -57,7 +55,7 @@ class Load:
             thread.join()
 
     def wait_for(self, answers: int, seconds: float = 60) -> None:
-        """Wait until that many more right answers have come."""
+        """Wait for this many more right answers."""
         target, deadline = self.right + answers, time.monotonic() + seconds
         while self.right < target:
             assert time.monotonic() < deadline, f"{self.right} right answers, wrong: {self.wrong}"
@@ -68,28 +66,29 @@ class Load:
         return max(self.seconds)
 
     def slow(self, seconds: float) -> int:
-        """How many answers took at least that long."""
+        """Count the answers that took at least ``seconds``."""
         return sum(each >= seconds for each in self.seconds)
 
-    def _ask_on(self, seed: int) -> None:
+    def _send_requests(self, seed: int) -> None:
         if self.namespace:
             enter(self.namespace)
         choose = random.Random(seed)
         while not self._stop.is_set():
             chosen = choose.sample(range(len(TEXTS)), choose.randint(1, 4))
             started = time.monotonic()
-            complaint = self._ask(chosen)
+            failure = self._send(chosen)
             with self._lock:
                 self.seconds.append(time.monotonic() - started)
-                if complaint:
-                    self.wrong[complaint] += 1
+                if failure:
+                    self.wrong[failure] += 1
                 else:
                     self.right += 1
 
-    def _ask(self, chosen: list[int]) -> str | None:
-        connection = http.client.HTTPConnection(*self.address, timeout=TIMEOUT)
+    def _send(self, chosen: list[int]) -> str | None:
+        """Send a request; return None if its vectors are right, else the reason."""
+        connection = http.client.HTTPConnection(*self.address, timeout=TIMEOUT_SECONDS)
         try:
-            connection.request("POST", "/v1/embeddings", json.dumps({"input": [TEXTS[each] for each in chosen]}))
+            connection.request("POST", "/v1/embeddings", json.dumps({"input": [TEXTS[index] for index in chosen]}))
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -98,6 +97,6 @@ class Load:
             connection.close()
         if answer.status != 200:
             return f"{answer.status}: {body[:200]!r}"
-        vectors = np.array([each["embedding"] for each in json.loads(body)["data"]])
+        vectors = np.array([item["embedding"] for item in json.loads(body)["data"]])
         cosines = (vectors * self.expected[chosen]).sum(axis=1)
         return None if cosines.min() >= LEAST_COSINE else f"a vector with cosine {cosines.min():.3f}"

@@ -1,3 +1,5 @@
+"""Fixtures: a Debian root, the deployed service, nginx in front of it, and load."""
+
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,14 +14,14 @@ from tests.server.processes import free_port
 
 @pytest.fixture(scope="session")
 def disk():
-    """A directory on a disk: the /tmp of Debian 13 is in memory and takes no device nodes."""
+    """A directory on a disk: the /tmp of Debian 13 is in memory and cannot have device nodes."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
         yield Path(directory)
 
 
 @pytest.fixture(scope="session")
 def debian(disk):
-    """The root of a Debian 12 with Python and little else."""
+    """The root directory of a minimal Debian 12 with Python."""
     include = "--include=python3,python3-venv,python3-dev,ca-certificates"
     command = [program("debootstrap"), "--variant=minbase", include, "bookworm", disk / "debian"]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -50,7 +52,7 @@ def held(tmp_path):
 
 @pytest.fixture
 def serve(started, tmp_path, cache, held):
-    """Start the service behind the held socket; again after it has ended, if need be."""
+    """Start the service behind the held socket; a test may start it again after it has ended."""
 
     def serve(*, wait=True, **settings):
         service = HeldService(tmp_path, held, **{"cache_dir": cache} | settings)
@@ -71,9 +73,9 @@ def nginx(started, tmp_path, port):
 
     program("nginx")  # before a test starts the service for nothing
 
-    def nginx(site="embeddings", replaced=(), **options):
+    def nginx(site="embeddings", replaced=None, **options):
         listen = {"listen 8080": f"listen 127.0.0.1:{port}", "    listen [::]:8080;\n": ""}
-        server = Nginx(tmp_path, site=site, replaced=listen | dict(replaced), **options)
+        server = Nginx(tmp_path, site=site, replaced=listen | (replaced or {}), **options)
         started.append(server)
         server.wait_for((tmp_path / "run-nginx/nginx.pid").exists)
         return server
@@ -83,5 +85,5 @@ def nginx(started, tmp_path, port):
 
 @pytest.fixture
 def load(port, expected):
-    """Load on the service through nginx: ``with load() as answers``."""
+    """Send load through nginx: ``with load() as answers``."""
     return lambda **options: Load(port, expected, **options)

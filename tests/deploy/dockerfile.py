@@ -1,4 +1,4 @@
-"""As much of a Dockerfile as ours uses, read and carried out in directories: no engine is needed, but root is."""
+"""Builds the stages of the Dockerfile in directories: it needs root, but no container engine."""
 
 import ast
 import json
@@ -8,17 +8,17 @@ import shlex
 import string
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.programs import program
 
-#: What an engine gives every container.
+#: The PATH that an engine sets in every container.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-#: Mounts what a container sees into "$root", in a namespace that ends with the command: nothing is ever left mounted.
+#: Mounts the file systems of a container into "$root", in a namespace that ends with the command: no mount stays.
 ENTER = """
 root=$1 user=$2 directory=$3 read_only=$4 tmpfs=$5 binds=$6; shift 6
 mount --bind "$root" "$root"
@@ -49,7 +49,7 @@ class Stage:
 
 @dataclass
 class Image:
-    """What a stage comes to: a directory and how to start what is in it."""
+    """A built stage: its root directory and how a container of it starts."""
 
     root: Path
     env: dict[str, str] = field(default_factory=lambda: {"PATH": PATH})
@@ -62,10 +62,17 @@ class Image:
     stop_signal: str = "SIGTERM"
     ports: list[int] = field(default_factory=list)
 
-    def enter(self, *command: str, env: Mapping[str, str] = {}, read_only=False, tmpfs=(), binds=()) -> list[str]:
-        """The command that runs ``command`` in here, as process 1 of its own."""
+    def enter(
+        self,
+        *command: str,
+        env: Mapping[str, str] | None = None,
+        read_only: bool = False,
+        tmpfs: Iterable[str] = (),
+        binds: Iterable[str] = (),
+    ) -> list[str]:
+        """Return the command line that runs ``command`` in a container, as process 1."""
         return [
-            *(program("env"), "-i", *(f"{name}={value}" for name, value in (self.env | dict(env)).items())),
+            *(program("env"), "-i", *(f"{name}={value}" for name, value in (self.env | dict(env or {})).items())),
             *(program("unshare"), "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, "sh"),
             *(str(self.root), self.user, self.directory, "yes" if read_only else "", " ".join(tmpfs), " ".join(binds)),
             *command,
@@ -73,23 +80,26 @@ class Image:
 
 
 def read(path: Path) -> dict[str, Stage]:
-    """The stages of a Dockerfile by name."""
+    """Return the stages of a Dockerfile by name."""
     lines = (line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
     stages: dict[str, Stage] = {}
     for line in filter(str.strip, "\n".join(lines).replace("\\\n", "").splitlines()):
         word, rest = line.split(maxsplit=1)
-        flags, value = re.fullmatch(r"((?:--\S+\s+)*)(.*)", rest).groups()
+        found = re.fullmatch(r"((?:--\S+\s+)*)(.*)", rest)
+        assert found, line
+        flags, value = found.groups()
         if word == "FROM":
             parent, name = value.split(" AS ")
             stages[name] = Stage(parent)
         else:
-            named = dict(flag.removeprefix("--").split("=", 1) for flag in flags.split())
-            stages[name].instructions.append(Instruction(word, named, value))
+            pairs = (flag.removeprefix("--").partition("=") for flag in flags.split())
+            options = {key: option for key, _, option in pairs}
+            stages[name].instructions.append(Instruction(word, options, value))
     return stages
 
 
 class Builder:
-    """Builds stages, each once, from ``base`` in place of the image that the Dockerfile begins with."""
+    """Builds each stage once; ``base`` replaces the image of the first FROM."""
 
     def __init__(self, dockerfile: Path, context: Path, base: Path, scratch: Path) -> None:
         self.stages = read(dockerfile)
@@ -108,7 +118,7 @@ class Builder:
         return self.images[name]
 
     def _run(self, image: Image, instruction: Instruction) -> None:
-        env, paths = as_pip_here()
+        env, paths = read_pip_settings()
         command = image.enter(
             *("sh", "-c", instruction.value), env=image.arguments | env, binds=["/etc/resolv.conf", *paths]
         )
@@ -123,19 +133,19 @@ class Builder:
             path = origin / source.lstrip("/")
             target = image.root / image.directory.lstrip("/") / goal if goal[0] != "/" else image.root / goal[1:]
             target.mkdir(parents=True, exist_ok=True)
-            what = ["-C", path, "."] if path.is_dir() else ["-C", path.parent, path.name]
-            # As in a layer, which is such an archive: times are whole seconds, and the owner is who it says.
+            files = ["-C", str(path), "."] if path.is_dir() else ["-C", str(path.parent), path.name]
+            # As in a layer, which is a tar archive: times in whole seconds, and the given owner.
             pack = [program("tar"), "-c", "--format=gnu", f"--owner={owner}", f"--group={group}"]
             ignored = [] if "from" in instruction.flags else ["--exclude=__pycache__"]
-            with subprocess.Popen([*pack, "--numeric-owner", *ignored, *what], stdout=subprocess.PIPE) as packing:
+            with subprocess.Popen([*pack, "--numeric-owner", *ignored, *files], stdout=subprocess.PIPE) as packing:
                 subprocess.run(
                     [program("tar"), "-xp", "--numeric-owner", "-C", target], stdin=packing.stdout, check=True
                 )
             assert packing.returncode == 0
 
     def _env(self, image: Image, instruction: Instruction) -> None:
-        pairs = dict(pair.split("=", 1) for pair in shlex.split(instruction.value))
-        image.env |= {name: expand(value, image) for name, value in pairs.items()}
+        pairs = [pair.partition("=") for pair in shlex.split(instruction.value)]
+        image.env |= {name: expand(value, image) for name, _, value in pairs}
 
     def _arg(self, image: Image, instruction: Instruction) -> None:
         name, given, default = instruction.value.partition("=")
@@ -169,14 +179,14 @@ def expand(text: str, image: Image) -> str:
     return string.Template(text).substitute(image.arguments | image.env)
 
 
-def as_pip_here() -> tuple[dict[str, str], list[str]]:
-    """How pip reaches packages on this machine: its settings as variables, and the files that they name."""
+def read_pip_settings() -> tuple[dict[str, str], list[str]]:
+    """Return pip's settings on this machine as variables, and the files that they name."""
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
-    settings = (line.split("=", 1) for line in listed.stdout.splitlines())
-    settings = sorted(settings, key=lambda each: each[0].startswith(":env:"))  # these win
-    env = {
-        f"PIP_{key.rpartition('.')[2].replace('-', '_').upper()}": ast.literal_eval(value) for key, value in settings
-    }
+    lines = sorted(listed.stdout.splitlines(), key=lambda line: line.startswith(":env:"))  # variables override files
+    env = {}
+    for line in lines:
+        key, value = line.split("=", 1)
+        env[f"PIP_{key.rpartition('.')[2].replace('-', '_').upper()}"] = ast.literal_eval(value)
     env |= {
         key: value for key, value in os.environ.items() if key.lower().endswith(("_proxy", "_ca_bundle", "_cert_file"))
     }

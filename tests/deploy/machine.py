@@ -1,32 +1,33 @@
-"""A Debian 12 of its own whose first process is systemd, in systemd-nspawn."""
+"""A Debian 12 in systemd-nspawn, with systemd as its first process."""
 
 import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.dockerfile import Image, as_pip_here
+from launchers.process import ROOT
+from tests.deploy.dockerfile import Image, read_pip_settings
 from tests.programs import program, skip
-from tests.server.processes import ROOT
 
 
 class Machine:
-    """Booted; ``run`` runs a command on it.
+    """A booted machine.
 
     Args:
-        root: a directory with its files, from ``debootstrap``.
+        root: the directory of its files, from ``debian``.
         namespace: the path of the network namespace that it shares.
-        shown: directories of ours that it sees, by where.
+        mounts: directories of the host by their path on the machine, read-only.
     """
 
-    def __init__(self, root, namespace, shown):
+    def __init__(self, root: Path, namespace: str, mounts: Mapping[str, Path]) -> None:
         self.root = root
-        # Not `ip netns exec`, which hides the cgroups.
+        # `ip netns exec` would hide the cgroups.
         command = [program("nsenter"), f"--net={namespace}", program("systemd-nspawn"), "--boot", "--quiet"]
-        binds = [f"--bind-ro={ours}:{theirs}" for theirs, ours in shown.items()]
+        binds = [f"--bind-ro={source}:{target}" for target, source in mounts.items()]
         self.log = root.with_suffix(".log")
         with self.log.open("wb") as log:
             self.popen = subprocess.Popen(
@@ -36,10 +37,10 @@ class Machine:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._wait()
+        self._wait_until_booted()
 
-    def run(self, command, *, check=True, stdin=None):
-        """Run a shell command and return what it printed, errors included; fail with it if ``check``."""
+    def run(self, command: str, *, check: bool = True, stdin: str | None = None) -> str:
+        """Run a shell command and return its output and errors; with ``check``, fail the test if it fails."""
         done = subprocess.run(
             [*self._enter(), "sh", "-c", command],
             stdout=subprocess.PIPE,
@@ -52,27 +53,27 @@ class Machine:
             pytest.fail(f"`{command}` ended with {done.returncode}:\n{done.stdout}")
         return done.stdout
 
-    def succeeds(self, command):
+    def succeeds(self, command: str) -> bool:
         return subprocess.run([*self._enter(), "sh", "-c", command], capture_output=True, check=False).returncode == 0
 
-    def show(self, name, unit="embeddings.service"):
-        """A property of a unit."""
+    def show(self, name: str, unit: str = "embeddings.service") -> str:
+        """Return a property of a unit."""
         return self.run(f"systemctl show --value --property={name} {unit}").strip()
 
-    def wait_for(self, condition, seconds=60):
+    def wait_for(self, condition: Callable[[], object], seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
                 pytest.fail(f"not after {seconds} s:\n" + self.run("journalctl --no-pager --lines 50"))
             time.sleep(0.1)
 
-    def workers(self):
-        """The pids of uWSGI's workers, as the machine counts them."""
+    def workers(self) -> set[str]:
+        """Return the pids of uWSGI's workers in the machine's PID namespace."""
         master = self.show("MainPID")
         return set(self.run(f"cat /proc/{master}/task/{master}/children", check=False).split())
 
-    def stop(self):
-        """Power it off, by force if it does not."""
+    def stop(self) -> None:
+        """Power off; kill after 30 seconds."""
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
             try:
@@ -81,7 +82,7 @@ class Machine:
                 os.killpg(self.popen.pid, signal.SIGKILL)
                 self.popen.wait()
 
-    def _wait(self):
+    def _wait_until_booted(self) -> None:
         deadline = time.monotonic() + 60
         while True:
             leaders = Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children").read_text().split()
@@ -89,19 +90,19 @@ class Machine:
                 self._leader = leaders[0]
                 if "running" in self.run("systemctl is-system-running --wait", check=False):
                     return
-            if self.popen.poll() is not None:  # the kernel, or what this runs in, does not let it
+            if self.popen.poll() is not None:  # the kernel or an outer container forbids it
                 skip(f"systemd-nspawn does not boot here: {self.log.read_text()}")
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.2)
 
-    def _enter(self):
+    def _enter(self) -> list[str]:
         clean = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"]
         offline = ["PIP_NO_INDEX=1", "PIP_FIND_LINKS=/wheels"]
         return [program("nsenter"), "--target", self._leader, "--all", *clean, *offline]
 
 
-def debian(base, directory):
-    """Make the root of a small Debian with systemd out of one without."""
+def debian(base: Path, directory: Path) -> Path:
+    """Copy a Debian root and install systemd and the packages of an operator in the copy."""
     subprocess.run([program("cp"), "--archive", base, directory], check=True)
     _run(directory, (ROOT / "scripts/packages").read_text(), "packages", "deploy")
     _run(directory, "apt-get install -qy --no-install-recommends systemd-sysv dbus")
@@ -109,8 +110,8 @@ def debian(base, directory):
     return directory
 
 
-def fetch_wheels(directory):
-    """Fetch every Python package that a release installs into /wheels, so that the machine needs no index."""
+def fetch_wheels(directory: Path) -> None:
+    """Download every Python package of a release to /wheels, so that the machine needs no index."""
     pins, download = ROOT / "scripts/pins", "/tmp/venv/bin/pip download --dest /wheels"
     _run(
         directory,
@@ -121,9 +122,9 @@ def fetch_wheels(directory):
     )
 
 
-def _run(directory, script, *arguments):
+def _run(directory: Path, script: str, *arguments: str) -> None:
     """Run a shell script in a Debian that has not booted."""
-    env, paths = as_pip_here()
+    env, paths = read_pip_settings()
     command = Image(directory).enter("sh", "-c", script, *arguments, env=env, binds=[str(ROOT), *paths])
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5000:]

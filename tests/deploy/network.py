@@ -1,4 +1,4 @@
-"""A private network of network namespaces: a front host and others, each with an address of its own."""
+"""A private network of network namespaces: a front host and other hosts, each with its own address."""
 
 import ctypes
 import os
@@ -10,7 +10,7 @@ from typing import Self
 
 from tests.programs import program
 
-#: The front host; the others are counted from 10.0.0.11, as in deploy/nginx/upstreams/several-machines.conf.
+#: The front host; the others count from 10.0.0.11, as in deploy/nginx/upstreams/several-machines.conf.
 FRONT = "10.0.0.1"
 
 CLONE_NEWNET = 0x40000000
@@ -27,7 +27,7 @@ def enter(namespace: str) -> None:
 
 
 class Network:
-    """Use it as a context; it is gone afterwards. A host is known by its number, the front host is 0."""
+    """A context manager that makes the network and deletes it. A host is a number; the front host is 0."""
 
     def __init__(self, hosts: int) -> None:
         self._names = [f"embeddings-{os.getpid()}-{number}" for number in range(hosts + 1)]
@@ -55,15 +55,15 @@ class Network:
         return f"10.0.0.{10 + number}"
 
     def path(self, number: int) -> str:
-        """The file by which a thread enters the host's namespace."""
+        """Return the file of the host's namespace, for ``enter``."""
         return f"/run/netns/{self._names[number]}"
 
     def prefix(self, number: int) -> list[str]:
-        """What a command is run with to be on that host."""
+        """Return the start of a command line that runs on that host."""
         return [program("ip"), "netns", "exec", self._names[number]]
 
     def hold(self, number: int, port: int) -> socket.socket:
-        """Listen on that host, as its systemd would."""
+        """Listen on that host, as systemd would."""
         with ThreadPoolExecutor(1, initializer=enter, initargs=(self.path(number),)) as inside:
             return inside.submit(socket.create_server, (self.address(number), port), backlog=4096).result()
 

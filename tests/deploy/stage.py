@@ -1,16 +1,18 @@
-"""The deployed service without systemd: Debian's nginx with the files of deploy/, uWSGI behind a held socket."""
+"""The deployed service without systemd: nginx with the files of deploy/, and uWSGI behind a held socket."""
 
 import shutil
 import socket
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from launchers.process import ROOT
 from tests.programs import program
-from tests.server.processes import ROOT, Process, Service
+from tests.server.processes import Process, Service
 
 DEPLOY = ROOT / "deploy"
 
-#: Passes a listening socket on as systemd does: as descriptor 3, for the process that is named.
+#: Passes a listening socket to a program as systemd does: as descriptor 3, for the process of LISTEN_PID.
 ACTIVATE = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
@@ -20,19 +22,25 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 class Nginx(Process):
-    """nginx as Debian configures it, with the files of deploy/nginx where deploy/install puts them.
+    """Debian's nginx with the files of deploy/nginx in the places that deploy/install uses.
 
-    It sees directories of the test's own as /etc/nginx, /run and /var/log/nginx.
+    It mounts directories of the test as /etc/nginx, /run and /var/log/nginx.
 
     Args:
-        directory: the test's.
-        upstream: which of deploy/nginx/upstreams.
-        site: which of deploy/nginx/sites-available.
-        prefix: a command to run it with.
-        replaced: texts to replace in the configuration.
+        upstream: a file of deploy/nginx/upstreams.
+        site: a file of deploy/nginx/sites-available.
+        prefix: the start of its command line.
+        replaced: texts of the configuration with their replacements.
     """
 
-    def __init__(self, directory, upstream="one-machine", site="embeddings", prefix=(), replaced=()):
+    def __init__(
+        self,
+        directory: Path,
+        upstream: str = "one-machine",
+        site: str = "embeddings",
+        prefix: Sequence[str] = (),
+        replaced: Mapping[str, str] | None = None,
+    ) -> None:
         self.etc, self.run, self.logs = directory / "nginx", directory / "run-nginx", directory / "logs"
         shutil.copytree("/etc/nginx", self.etc, symlinks=True)
         for enabled in (self.etc / "sites-enabled").iterdir():
@@ -43,49 +51,46 @@ class Nginx(Process):
         (self.etc / "sites-enabled/embeddings").symlink_to(f"../sites-available/{site}")
         for path in [*self.etc.glob("conf.d/*"), *self.etc.glob("snippets/*"), *self.etc.glob("sites-available/*")]:
             text = path.read_text()
-            for old, new in dict(replaced).items():
+            for old, new in (replaced or {}).items():
                 text = text.replace(old, new)
             path.write_text(text)
-        for made in (self.run, self.logs):
-            made.mkdir(exist_ok=True)
-            made.chmod(0o755)
+        for writable in (self.run, self.logs):
+            writable.mkdir(exist_ok=True)
+            writable.chmod(0o755)
         mounts = [(self.etc, "/etc/nginx"), (self.run, "/run"), (self.logs, "/var/log/nginx")]
         script = " && ".join(
-            [*(f"mount --bind {ours} {theirs}" for ours, theirs in mounts), f"exec {program('nginx')} -g 'daemon off;'"]
+            [
+                *(f"mount --bind {source} {target}" for source, target in mounts),
+                f"exec {program('nginx')} -g 'daemon off;'",
+            ]
         )
         super().__init__(
             [*prefix, program("unshare"), "--mount", "sh", "-c", script], directory, {"PATH": "/usr/sbin:/usr/bin:/bin"}
         )
 
     @property
-    def errors(self):
+    def errors(self) -> str:
         return (self.logs / "error.log").read_text()
 
 
 class HeldService(Service):
-    """The service behind a listening socket that outlives it, as under systemd.
+    """The service in the directory ``root``, behind a listening socket that outlives it, as under systemd."""
 
-    Args:
-        directory: the test's; the statistics and the log are there.
-        held: the listening socket.
-        root: the tree to run.
-    """
-
-    def __init__(self, directory, held, root=ROOT, **settings):
+    def __init__(self, directory: Path, held: socket.socket, root: Path = ROOT, **settings: object) -> None:
         self.held = held
-        super().__init__(directory, root, pass_fds=[held.fileno()], ini=root / "uwsgi.ini", **settings)
+        super().__init__(directory, root, (), root / "uwsgi.ini", [held.fileno()], **settings)
 
-    def wrap(self, command):
-        return activated(self.held, command)
+    def wrap(self, command: Sequence[str | Path]) -> Sequence[str | Path]:
+        return activate(self.held, command)
 
 
-def activated(held, command):
-    """Return the command that runs ``command`` with the socket, which it must inherit."""
+def activate(held: socket.socket, command: Sequence[str | Path]) -> list[str]:
+    """Return the command line that runs ``command`` with the socket; the process must inherit the socket."""
     return [sys.executable, "-c", ACTIVATE, str(held.fileno()), *map(str, command)]
 
 
-def hold(path: Path, backlog=4096):
-    """Listen on a socket that nginx may connect to, whoever runs its workers."""
+def hold(path: Path, backlog: int = 4096) -> socket.socket:
+    """Listen on a socket that every user may connect to, since nginx's workers run as another user."""
     held = socket.socket(socket.AF_UNIX)
     held.bind(str(path))
     path.chmod(0o666)
@@ -93,8 +98,8 @@ def hold(path: Path, backlog=4096):
     return held
 
 
-def copy_tree(directory):
-    """Copy what makes a release, so that a test can break it."""
+def copy_tree(directory: Path) -> Path:
+    """Copy the files of a release, so that a test can break the copy."""
     for name in ("wsgi.py", "uwsgi.ini"):
         shutil.copy(ROOT / name, directory / name)
     shutil.copytree(ROOT / "service", directory / "service", ignore=shutil.ignore_patterns("__pycache__"))

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from tests.deploy.network import Network
-from tests.deploy.stage import DEPLOY, Nginx, activated
+from tests.deploy.stage import DEPLOY, Nginx, activate
 from tests.load import Load
 from tests.programs import program
 from tests.server.processes import BIN, Process, Service
@@ -53,7 +53,7 @@ class Host(Service):
         super().__init__(directory, socket=f"{network.address(number)}:3031", pass_fds=passed, **settings)
 
     def wrap(self, command):
-        return [*self.prefix, *(activated(self.held, command) if self.held else command)]
+        return [*self.prefix, *(activate(self.held, command) if self.held else command)]
 
     def requests(self):
         return sum(worker["requests"] for worker in self.stats()["workers"])

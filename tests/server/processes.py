@@ -1,4 +1,4 @@
-"""Real servers on loopback, started by a test and ended with it."""
+"""Real servers on loopback that end with the test."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from service.hosting.master import Master
 
 
 class Process(process.Process):
-    """A server that fails the test, with its log, if it ends too early or does not do something in time."""
+    """A server; when a wait fails, the test fails with the server's log."""
 
     def __init__(
         self,
@@ -34,11 +34,11 @@ class Process(process.Process):
         )
 
     def wrap(self, command: Sequence[str | Path]) -> Sequence[str | Path]:
-        """Return the command that is run for ``command``."""
+        """Return the command line that runs ``command``; a subclass may add a prefix."""
         return command
 
     def wait_for(self, condition: Callable[[], object], seconds: float = 90) -> None:
-        """Poll until ``condition()`` is true; fail with the log if the server ends or the time is up."""
+        """Poll until ``condition()`` is true; fail if the server ends or the time is up."""
         deadline = time.monotonic() + seconds
         while not condition():
             assert self.popen.poll() is None, f"the server ended with {self.popen.returncode}:\n{self.log}"
@@ -53,7 +53,7 @@ class Process(process.Process):
 
 
 class Service(Process):
-    """``uwsgi --ini uwsgi.ini`` as it is, on a port of its own."""
+    """``uwsgi --ini uwsgi.ini`` on a free port; ``settings`` become EMBED_* variables."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Service(Process):
         super().__init__([BIN / "uwsgi", "--ini", ini, *options], directory, env, cwd, pass_fds)
 
     def stats(self) -> dict[str, Any]:
-        """What uWSGI tells about itself; no workers before it does."""
+        """Return the statistics of uWSGI; before it serves them, an empty list of workers."""
         try:
             stats: dict[str, Any] = json.loads(Master(self.run_dir).read())
         except (CommandFailed, ValueError):
@@ -80,7 +80,7 @@ class Service(Process):
         return stats
 
     def workers(self) -> set[int]:
-        """The pids of the workers that accept requests."""
+        """Return the pids of the workers that accept requests."""
         return {worker["pid"] for worker in self.stats()["workers"] if worker["accepting"] and worker["pid"]}
 
     def wait_until_ready(self, workers: int = 1) -> Self:
