@@ -137,7 +137,7 @@ def test_the_autoscaler_counts_what_the_service_tells_and_never_waits_until_a_po
     (metric,) = LOADED["horizontalpodautoscaler.yaml"]["spec"]["metrics"]
     name = metric["pods"]["metric"]["name"].removeprefix("embeddings_")
 
-    assert f'"{name}", "gauge"' in (ROOT / "service/api/operations.py").read_text()
+    assert f'"{name}", "gauge"' in (ROOT / "service/hosting/monitor.py").read_text()
     assert int(metric["pods"]["target"]["averageValue"]) < Settings.variables()["EMBED_THREADS"]
 
 
