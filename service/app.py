@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     for dialect in (openai, notes, operations):
         app.register_blueprint(dialect.routes)
     envelope.register(app)
-    app.wsgi_app = Connection(app.wsgi_app, settings.max_body_bytes)  # type: ignore[method-assign]  # Flask's own idiom
+    app.wsgi_app = Connection(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own idiom
     return app
 
 

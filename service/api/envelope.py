@@ -8,9 +8,6 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from service import errors
 from service.api.wire import reply
 
-#: Bytes of a refused body to read before the answer: a client that still sends would see a reset instead of it.
-MAX_DRAIN_BYTES = 256 * 2**20
-
 log = logging.getLogger(__name__)
 
 STATUS = {
@@ -46,7 +43,6 @@ def explain(error: HTTPException) -> Response:
     elif isinstance(error, MethodNotAllowed):
         message = f"{request.path} does not take {request.method}; use {' or '.join(sorted(error.valid_methods or ()))}"
     elif isinstance(error, RequestEntityTooLarge):
-        _drain_body()
         message = f"the body is larger than {request.max_content_length} bytes; send fewer texts at a time"
     answer = envelope(message, status)
     if isinstance(error, MethodNotAllowed):
@@ -66,10 +62,3 @@ def envelope(message: str, status: int, field: str | None = None, code: str | No
     kind = "invalid_request_error" if status < 500 else "server_error"
     inner = {"message": message, "type": kind, "param": field, "code": code}
     return reply({"error": inner, "message": message, "detail": message}, status)
-
-
-def _drain_body() -> None:
-    stream = request.environ["wsgi.input"]
-    left = min(MAX_DRAIN_BYTES, request.content_length or 0)
-    while left > 0 and (chunk := stream.read(min(left, 2**20))):
-        left -= len(chunk)

@@ -31,7 +31,7 @@ def read(shape: type[Shape]) -> Shape:
     Raises:
         InvalidInput: the body is not JSON or does not fit; the error names the member.
     """
-    body = request.get_data(cache=False)
+    body = _read_body()
     try:
         return msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:
@@ -42,6 +42,13 @@ def read(shape: type[Shape]) -> Shape:
         raise InvalidInput(f"{member or 'the body'}: {problem[0].lower()}{problem[1:]}{hint}", field) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # bad UTF-8 is the latter: jcrist/msgspec#714
         raise InvalidInput(_syntax_problem(body, error)) from None
+
+
+def _read_body() -> bytes:
+    body = request.get_data(cache=False)
+    if request.content_length is None:
+        request.stream.read(1)  # a longer body was cut at the limit without a word; this raises RequestEntityTooLarge
+    return body
 
 
 def reply(body: Any, status: int = 200) -> Response:

@@ -1,65 +1,109 @@
-"""The client's connection: chunked request bodies, and whether the client is still there."""
+"""The client's connection: the request body, and whether the client is still there."""
 
 import io
+import os
 import select
 import socket
-from collections.abc import Callable, Iterable
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
+from service.errors import InvalidInput
 from service.hosting import uwsgi
 
 Environ = dict[str, Any]
 WSGIApp = Callable[[Environ, Any], Iterable[bytes]]
 
-#: Bytes of a refused body to read before the answer: a client that still sends would see a reset instead of it.
+#: Limits on what is read and discarded of one body; the seconds are those of nginx's lingering_time.
 MAX_DRAIN_BYTES = 256 * 2**20
+MAX_DRAIN_SECONDS = 30.0
+DRAIN_BYTES = 2**16
+
+#: A body whose end cannot be found counts as sent once its connection was quiet for so long.
+QUIET_MILLISECONDS = 1000
 
 
 class Connection:
-    """WSGI middleware between the server and the app.
+    """WSGI middleware that reads every request body to its end, chunked ones included.
 
-    It gives a chunked body a length. Under uWSGI, Flask would see an empty body: nginx joins the chunks and passes the
-    header on all the same, so Werkzeug ignores CONTENT_LENGTH (pallets/werkzeug#2346); uWSGI's HTTP socket leaves the
-    chunks to the app. It also puts a function into the environ, ``embed.client_is_gone``, that tells whether the client
-    has closed the connection.
-
-    Args:
-        app: the WSGI application.
-        limit: the bytes of a chunked body that are kept; Flask refuses a longer one by its length.
+    A server that closes a connection with unread bytes resets it, and the client loses its answer. What the app leaves
+    is therefore read after the answer was sent. The environ gets ``embed.client_is_gone``, a function.
     """
 
-    def __init__(self, app: WSGIApp, limit: int) -> None:
+    def __init__(self, app: WSGIApp) -> None:
         self._app = app
-        self._limit = limit
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        """Serve one request, as every WSGI application does."""
-        if uwsgi.is_present() and "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
-            del environ["HTTP_TRANSFER_ENCODING"]
-            if not environ.get("CONTENT_LENGTH"):
-                self._read(environ)
+        """Serve one request."""
+        body = environ["wsgi.input"] = Body(environ)
         environ["embed.client_is_gone"] = lambda: is_gone(environ)
-        return self._app(environ, start_response)
-
-    def _read(self, environ: Environ) -> None:
-        body, length = read_chunked(self._limit)
-        environ["wsgi.input"] = io.BytesIO(body)
-        environ["CONTENT_LENGTH"] = str(length)
+        answer = self._app(environ, start_response)
+        return answer if body.is_read else _send_and_drain(answer, body)
 
 
-def read_chunked(limit: int) -> tuple[bytes, int]:
-    """Read a chunked request body through uWSGI; return its first ``limit`` bytes and its length.
+class Body:
+    """A request body that is never read past its end, and that knows whether it was read to its end.
 
-    A client that stalls or goes away has its body cut there, which the JSON reader then reports.
+    uWSGI's HTTP socket leaves the chunks to the app. nginx joins them but passes Transfer-Encoding on all the same, and
+    Werkzeug then ignores the length (pallets/werkzeug#2346), so the header is removed.
     """
-    body, length = bytearray(), 0
-    try:
-        while length <= MAX_DRAIN_BYTES and (chunk := uwsgi.read_chunk()):
-            body += chunk[: max(0, limit - length)]
-            length += len(chunk)
-    except OSError:
-        pass
-    return bytes(body), length
+
+    def __init__(self, environ: Environ) -> None:
+        length = environ.get("CONTENT_LENGTH") or ""
+        self._read: Callable[[int], bytes] = environ["wsgi.input"].read
+        if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() and uwsgi.is_present():
+            del environ["HTTP_TRANSFER_ENCODING"]
+            if not length:
+                self._read = Chunks().read
+                environ["wsgi.input_terminated"] = True
+        ends = not length and environ.get("wsgi.input_terminated")
+        self._left = sys.maxsize if ends else int(length) if length.isdecimal() else 0
+        self.is_read = self._left == 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read at most ``size`` bytes; b"" at the end, and after an error."""
+        if self.is_read:
+            return b""
+        self.is_read = True  # also if the client stalls or goes away: waiting once is enough
+        data = self._read(min(size, self._left) if size >= 0 else self._left)
+        self._left -= len(data)
+        self.is_read = self._left == 0 or not data
+        return data
+
+    def drain(self) -> None:
+        """Read and discard the rest, within the limits."""
+        deadline = time.monotonic() + MAX_DRAIN_SECONDS
+        left = MAX_DRAIN_BYTES
+        with suppress(OSError, InvalidInput):
+            while not self.is_read and left > 0 and time.monotonic() < deadline:
+                left -= len(self.read(DRAIN_BYTES))
+
+
+class Chunks:
+    """The chunked body of the request that uWSGI serves in this thread."""
+
+    def __init__(self) -> None:
+        self._chunk = io.BytesIO()
+
+    def read(self, size: int) -> bytes:
+        """Read at most ``size`` bytes; b"" at the end.
+
+        Raises:
+            InvalidInput: uWSGI cannot read the chunks.
+        """
+        if data := self._chunk.read(size):
+            return data
+        try:
+            self._chunk = io.BytesIO(uwsgi.read_chunk())
+        except OSError:
+            _discard_until_quiet()
+            raise InvalidInput(
+                "the chunked body stopped early or has chunk extensions, which uWSGI does not read; "
+                "send it with a Content-Length"
+            ) from None
+        return self._chunk.read(size)
 
 
 def is_gone(environ: Environ) -> bool:
@@ -73,3 +117,23 @@ def is_gone(environ: Environ) -> bool:
     poller = select.poll()
     poller.register(connection, select.POLLRDHUP)
     return bool(poller.poll(0))
+
+
+def _send_and_drain(answer: Iterable[bytes], body: Body) -> Iterator[bytes]:
+    try:
+        yield from answer
+        body.drain()
+    finally:
+        if hasattr(answer, "close"):
+            answer.close()
+
+
+def _discard_until_quiet() -> None:
+    connection = uwsgi.connection()
+    assert connection is not None
+    poller = select.poll()
+    poller.register(connection, select.POLLIN)
+    deadline = time.monotonic() + MAX_DRAIN_SECONDS
+    with suppress(OSError):
+        while time.monotonic() < deadline and poller.poll(QUIET_MILLISECONDS) and os.read(connection, DRAIN_BYTES):
+            pass

@@ -85,13 +85,45 @@ def test_a_chunked_body_is_read(service):
     assert len(answer.json()["data"]) == 2
 
 
+@pytest.mark.parametrize("megabytes", [1, 40])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_over_the_limit_is_answered_and_not_reset(service, chunked):
-    body = b"x" * (40 * 2**20)
-    answer = requests.post(service.url + "/embed", data=iter([body]) if chunked else body, timeout=60)
+@pytest.mark.parametrize(
+    ("request_line", "status"), [(b"POST /nowhere", 404), (b"PUT /embed", 405), (b"GET /livez", 200)]
+)
+def test_an_early_answer_arrives(service, request_line, status, chunked, megabytes):
+    """A client that sends its whole body before it reads the answer sees the answer, not a reset."""
+    answer, body = send(service, request_line, b"x" * (megabytes * 2**20), chunked)
 
-    assert answer.status_code == 413
-    assert "larger than 33554432 bytes" in answer.json()["error"]["message"]
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert json.loads(body)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_over_the_limit_is_refused_with_the_limit(service, chunked):
+    answer, body = send(service, b"POST /embed", b"x" * (40 * 2**20), chunked)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert "larger than 33554432 bytes" in json.loads(body)["message"]
+
+
+def test_a_chunked_body_that_uwsgi_cannot_read_is_refused_with_the_fix(service):
+    answer, body = send(service, b"POST /embed", b"x" * 2**20, chunked=True, extension=b";name=value")
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert "chunk extensions" in json.loads(body)["message"]
+
+
+def send(service, request_line, body, chunked, extension=b""):
+    """Send a request to its last byte, then read; return the head and the body of the answer."""
+    length = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(body)
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
+        connection.sendall(b"%b HTTP/1.1\r\n%b\r\n\r\n" % (request_line, length))
+        if chunked:
+            pieces = [body[start : start + 2**16] for start in range(0, len(body), 2**16)]
+            body = b"".join(b"%x%b\r\n%b\r\n" % (len(piece), extension, piece) for piece in [*pieces, b""])
+        connection.sendall(body)
+        head, _, content = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
+    return head, content
 
 
 def test_a_client_that_hangs_up_is_no_error_in_the_log(service):
