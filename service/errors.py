@@ -17,6 +17,8 @@
 Nothing here knows HTTP: each dialect maps the request errors to its own status and body.
 """
 
+import re
+
 
 class ServiceError(Exception):
     """The root: the message is written for the person who has to act on it."""
@@ -72,3 +74,12 @@ class ModelFailed(RequestError):
 
 class MetricsUnavailable(RequestError):
     """No uWSGI master is there to ask for metrics."""
+
+
+def split_complaint(complaint: str) -> tuple[str, str]:
+    """Split msgspec's ``Expected `str` - at `$.input[1]``` into ``input[1]`` and the problem in lower case."""
+    # A value in the problem may look like a place: only the last one is.
+    match = re.fullmatch(r"(.*?)(?: - at `\$\.?([^`]*)`)?", complaint, re.DOTALL)
+    assert match is not None
+    problem, place = match.groups("")
+    return place, problem[0].lower() + problem[1:]

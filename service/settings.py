@@ -2,14 +2,13 @@
 
 import difflib
 import os
-import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 import msgspec
 from msgspec import Meta
 
-from service.errors import BadSetting
+from service.errors import BadSetting, split_complaint
 
 PREFIX = "EMBED_"
 
@@ -77,7 +76,6 @@ def _suggestion(name: str, known: Mapping[str, object]) -> str:
 
 
 def _explain(complaint: str, given: Mapping[str, str]) -> str:
-    """Turn msgspec's ``... - at `$.max_inputs``` into a sentence about the variable."""
-    problem, _, path = complaint.partition(" - at ")
-    name = PREFIX + re.sub(r"\W", "", path).upper()
-    return f"{name}={given[name]}: {problem[0].lower()}{problem[1:]}"
+    field, problem = split_complaint(complaint)
+    name = PREFIX + field.upper()
+    return f"{name}={given[name]}: {problem}"

@@ -16,7 +16,16 @@ def test_every_request_error_has_a_status():
 
 BAD_BODIES = [
     (b"", None, "the body is empty"),
-    (b"{nope", None, "the body is not JSON"),
+    (b"{nope", None, "the body is not JSON: object keys must be strings"),
+    ('{"input": "a"}'.encode("utf-16"), None, "looks like UTF-16; encode the JSON as UTF-8"),
+    ('{"input": "a"}'.encode("utf-16-be"), None, "looks like UTF-16; encode the JSON as UTF-8"),
+    ('{"input": "a"}'.encode("utf-32-le"), None, "looks like UTF-32; encode the JSON as UTF-8"),
+    (b'{"input": NaN}', None, "NaN is not a JSON number; send null or leave the member out"),
+    (b'{"input": "a", "user": -Infinity}', None, "-Infinity is not a JSON number"),
+    (b'{"input": "a", "user": ' + b"[" * 1000 + b"]" * 1000 + b"}", None, "the body is nested too deeply"),
+    (b'{"input": "a", "user": ' + b'{"a":' * 3000, None, "the body is nested too deeply"),
+    (b'{"input": "\\ud800", "user": ' + b"[" * 15_000, None, "the body is nested too deeply"),
+    (b'{"input": ' + b"[" * 1000 + b"]" * 1000 + b"}", "input", "input[0]: expected `str`, got `array`"),
     (b'{"input": "\xff"}', None, "encode the JSON as UTF-8"),
     (rb'{"input": "\ud800"}', None, "half of a surrogate pair"),
     (b"[]", None, "the body: expected `object`"),
@@ -27,20 +36,27 @@ BAD_BODIES = [
     (b'{"input": ["a", 3]}', "input", "input[1]: expected `str`, got `int`"),
     (b'{"input": []}', "input", "send at least one text"),
     (json.dumps({"input": ["a"] * 2049}).encode(), "input", "input has 2049 texts; send at most 2048"),
+]
+
+BAD_OPTIONS = [
     (b'{"input": "a", "dimensions": 5}', "dimensions", "between 1 and 4"),
     (b'{"input": "a", "dimensions": "5"}', "dimensions", "send a positive integer"),
+    (b'{"input": "a", "dimensions": true}', "dimensions", "got `bool`; send a positive integer"),
+    (b'{"input": "a", "dimensions": 1' + b"0" * 30 + b"}", "dimensions", "between 1 and 4"),
+    (b'{"input": "a", "dimensions": 1' + b"0" * 5000 + b"}", "dimensions", "integer value out of range"),
+    (b'{"input": "a", "encoding_format": "x - at `$.model`"}', "encoding_format", "send float or base64"),
     (b'{"input": "a", "encoding_format": "hex"}', "encoding_format", "send float or base64"),
     (b'{"input": "a", "model": 3}', "model", "model: expected `str | null`, got `int`"),
 ]
 
 
 @pytest.mark.parametrize("route", ["/v1/embeddings", "/embed"])
-@pytest.mark.parametrize(("body", "field", "complaint"), BAD_BODIES[:12])
+@pytest.mark.parametrize(("body", "field", "complaint"), BAD_BODIES)
 def test_a_bad_request_names_the_field_and_the_fix(client, route, body, field, complaint):
     assert_refused(client.post(route, data=body), 400, field, complaint)
 
 
-@pytest.mark.parametrize(("body", "field", "complaint"), BAD_BODIES[12:])
+@pytest.mark.parametrize(("body", "field", "complaint"), BAD_OPTIONS)
 def test_a_bad_option_names_the_field_and_the_fix(client, body, field, complaint):
     assert_refused(client.post("/v1/embeddings", data=body), 400, field, complaint)
 
@@ -75,6 +91,13 @@ def test_a_body_over_the_limit_is_answered_with_the_limit(client):
     answer = client.post("/v1/embeddings", json={"input": "a" * 20_001})
 
     assert_refused(answer, 413, None, "larger than 20000 bytes")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "DEFLATE", "identity, x-gzip"])
+def test_a_compressed_body_is_refused_with_its_coding(client, coding):
+    answer = client.post("/embed", data=b"\x1f\x8b", headers={"Content-Encoding": coding})
+
+    assert_refused(answer, 415, None, f"send it without Content-Encoding: {coding.split()[-1].lower()}")
 
 
 def test_a_failing_model_keeps_its_reason_to_the_log(client, caplog):

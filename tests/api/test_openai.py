@@ -53,6 +53,31 @@ def test_json_is_read_whatever_the_content_type(client, content_type):
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "identity", None])
+def test_a_content_encoding_that_compresses_nothing_is_ignored(client, encoding):
+    answer = client.post("/v1/embeddings", json={"input": "abc"}, headers={"Content-Encoding": encoding or ""})
+
+    assert answer.status_code == 200
+
+
+def test_a_byte_order_mark_is_skipped(client):
+    answer = client.post("/v1/embeddings", data='{"input": "abc"}'.encode("utf-8-sig"))
+
+    assert answer.json["data"][0]["embedding"] == vector_of("abc")
+
+
+def test_of_a_member_that_is_given_twice_the_last_counts(client):
+    answer = client.post("/v1/embeddings", data=b'{"input": "abc", "input": "z"}')
+
+    assert answer.json["data"][0]["embedding"] == vector_of("z")
+
+
+def test_as_many_empty_texts_as_are_allowed_are_embedded(client):
+    answer = client.post("/v1/embeddings", json={"input": [""] * 2048})
+
+    assert [item["embedding"] for item in answer.json["data"]] == [vector_of("")] * 2048
+
+
 def test_the_model_is_listed_and_described(client):
     (listed,) = client.get("/v1/models").json["data"]
 
