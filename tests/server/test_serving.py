@@ -126,6 +126,12 @@ def send(service, request_line, body, chunked, extension=b""):
     return head, content
 
 
+def test_a_request_with_many_headers_is_answered(service):
+    answer = requests.get(service.url + "/livez", headers={f"X-Header-{i}": "value" for i in range(800)}, timeout=60)
+
+    assert answer.status_code == 200
+
+
 def test_a_client_that_hangs_up_is_no_error_in_the_log(service):
     body = json.dumps({"input": ["a long text " * 100] * 500}).encode()
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
