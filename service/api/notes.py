@@ -1,4 +1,4 @@
-"""``POST /embed`` as in the notes this project began with, member for member, with true token counts."""
+"""``POST /embed``: the answer of the original notes' service, with true token counts."""
 
 from flask import Blueprint, Response
 
@@ -10,6 +10,7 @@ routes = Blueprint("notes", __name__)
 
 @routes.post("/embed")
 def create_embeddings() -> Response:
-    """Embed ``input``; the model that answers is the one that was loaded, whatever the request calls it."""
+    """Embed ``input``; the answer names the loaded model, not the requested one."""
     body = read(Texts)
-    return reply(embeddings_list(embed(body.texts()), model=None, encoding=None))
+    embeddings = embed(body.texts())
+    return reply(embeddings_list(embeddings, model=None, encoding=None))

@@ -1,4 +1,4 @@
-"""The OpenAI dialect: ``POST /v1/embeddings`` as the official clients use it, and ``GET /v1/models``."""
+"""The OpenAI dialect: ``POST /v1/embeddings`` and ``GET /v1/models``."""
 
 from base64 import b64encode
 from typing import Any, ClassVar, Literal
@@ -14,7 +14,7 @@ routes = Blueprint("openai", __name__)
 
 
 class Texts(msgspec.Struct):
-    """A request for embeddings; members that are not named here are ignored, null ones count as absent."""
+    """A request for embeddings: other members are ignored, null counts as absent."""
 
     HINTS: ClassVar = {
         "input": "; send a string or a list of strings (token ids are not supported: with LangChain "
@@ -29,17 +29,13 @@ class Texts(msgspec.Struct):
     dimensions: int | None = None
 
     def texts(self) -> list[str]:
-        """Return the input as a list.
-
-        Raises:
-            InvalidInput: it is empty or longer than EMBED_MAX_INPUTS.
-        """
+        """Return the input as a list of 1 to EMBED_MAX_INPUTS texts, or raise InvalidInput."""
         texts = [self.input] if isinstance(self.input, str) else self.input
-        most = current_app.config["MAX_INPUTS"]
+        limit = current_app.config["MAX_INPUTS"]
         if not texts:
             raise InvalidInput("input is an empty list; send at least one text", "input")
-        if len(texts) > most:
-            raise InvalidInput(f"input has {len(texts)} texts; send at most {most} at a time", "input")
+        if len(texts) > limit:
+            raise InvalidInput(f"input has {len(texts)} texts; send at most {limit} at a time", "input")
         return texts
 
 
@@ -48,7 +44,8 @@ class Texts(msgspec.Struct):
 def create_embeddings() -> Response:
     """Embed one text or a list of texts."""
     body = read(Texts)
-    return reply(embeddings_list(embed(body.texts(), body.dimensions), body.model, body.encoding_format))
+    embeddings = embed(body.texts(), body.dimensions)
+    return reply(embeddings_list(embeddings, body.model, body.encoding_format))
 
 
 @routes.get("/v1/models")
@@ -59,7 +56,7 @@ def list_models() -> Response:
 
 @routes.get("/v1/models/<path:name>")
 def retrieve_model(name: str) -> Response:
-    """Describe the model by its name."""
+    """Describe the model of this name."""
     served = engine().model.name
     if name != served:
         raise UnknownModel(f"there is no model {name}; this service has {served}", "model")
@@ -67,7 +64,7 @@ def retrieve_model(name: str) -> Response:
 
 
 def embeddings_list(embeddings: Embeddings, model: str | None, encoding: str | None) -> dict[str, Any]:
-    """Build the answer; base64 is of little-endian float32."""
+    """Build the answer; base64 holds little-endian float32."""
     vectors: Any = embeddings.vectors
     if encoding == "base64":
         vectors = [b64encode(vector.astype("<f4", copy=False)).decode() for vector in vectors]

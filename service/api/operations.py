@@ -10,13 +10,13 @@ routes = Blueprint("operations", __name__)
 
 @routes.get("/livez")
 def livez() -> Response:
-    """Answer as long as the process answers at all."""
+    """Answer 200 while the process runs."""
     return reply({"status": "alive"})
 
 
 @routes.get("/readyz")
 def readyz() -> Response:
-    """Answer 200 if a request for embeddings would be answered."""
+    """Answer 200 if the model can answer requests."""
     if not engine().is_ready():
         return envelope("the model is not running; restart this worker", 503)
     return reply({"status": "ready", "model": engine().model.name})
@@ -24,5 +24,5 @@ def readyz() -> Response:
 
 @routes.get("/metrics")
 def metrics() -> Response:
-    """Tell the load over all workers, in Prometheus's text format."""
+    """Return the load of all workers in Prometheus's text format."""
     return Response(current_app.extensions["metrics"](), mimetype="text/plain; version=0.0.4")
