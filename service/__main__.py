@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _export(options: argparse.Namespace) -> int:
     warnings.simplefilter("ignore")  # three libraries' deprecations
     settings = Settings.from_env()
-    source = sources.find(options.model or settings.model)
+    source = sources.resolve(options.model or settings.model, options.revision or settings.revision)
     if options.name:
         source = source._replace(name=options.name)
     artifact = Artifact(source, Path(options.cache_dir or settings.cache_dir).expanduser())
@@ -48,6 +48,8 @@ def _check(_: argparse.Namespace) -> int:
     except StartError as error:
         log.error("the service cannot start: %s", error)  # noqa: TRY400  # one line for an operator
         return 1
+    if source.revision:
+        print(source.revision)  # noqa: T201  # for preflight.py, which has the workers serve this commit
     log.info("serving %s with %d workers on %s", source.name, settings.workers, settings.address())
     return 0
 
@@ -67,14 +69,15 @@ def _parser() -> argparse.ArgumentParser:
         "does this at its first start; do it ahead for an image or a disk that will be read-only.",
     )
     command.add_argument("--model", help="a directory, a Hub name or all-MiniLM-L6-v2 (default: EMBED_MODEL)")
+    command.add_argument("--revision", help="commit, tag or branch of a Hub name (default: EMBED_REVISION)")
     command.add_argument("--name", help="what the model is called (default: its name or directory)")
     command.add_argument("--cache-dir", help="where compiled models are kept (default: EMBED_CACHE_DIR)")
     command.set_defaults(run=_export)
     command = commands.add_parser(
         "check",
         help="check the settings and the model",
-        description="Check the settings, find or download the model, and compile it if need be. The service does this "
-        "before its first worker starts.",
+        description="Check the settings, find or download the model, compile it if need be, and print the commit of a "
+        "model from the Hugging Face Hub. The service does this before its first worker starts.",
     )
     command.set_defaults(run=_check)
     command = commands.add_parser(

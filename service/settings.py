@@ -22,6 +22,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     model: Annotated[str, Meta(min_length=1)] = "all-MiniLM-L6-v2"
+    revision: Annotated[str, Meta(min_length=1)] = "main"
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     backend: Literal["auto", "torch", "openvino"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

@@ -16,6 +16,7 @@ class FakeModel:
     """
 
     name = "fake"
+    revision = "c0ffee"
     dimension = 4
     max_batch_tokens = 100
     padding_limits = LIMITS

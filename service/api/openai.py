@@ -7,7 +7,7 @@ import msgspec
 from flask import Blueprint, Response, current_app
 
 from service.api.wire import embed, engine, read, reply
-from service.engine.model import Embeddings
+from service.engine.model import Embeddings, Model
 from service.errors import InvalidInput, UnknownModel
 
 routes = Blueprint("openai", __name__)
@@ -51,15 +51,15 @@ def create_embeddings() -> Response:
 @routes.get("/v1/models")
 def list_models() -> Response:
     """List the model."""
-    return reply({"object": "list", "data": [_model(engine().model.name)]})
+    return reply({"object": "list", "data": [_model(engine().model)]})
 
 
 @routes.get("/v1/models/<path:name>")
 def retrieve_model(name: str) -> Response:
     """Describe the model of this name."""
-    served = engine().model.name
-    if name != served:
-        raise UnknownModel(f"there is no model {name}; this service has {served}", "model")
+    served = engine().model
+    if name != served.name:
+        raise UnknownModel(f"there is no model {name}; this service has {served.name}", "model")
     return reply(_model(served))
 
 
@@ -76,10 +76,11 @@ def embeddings_list(embeddings: Embeddings, model: str | None, encoding: str | N
     }
 
 
-def _model(name: str) -> dict[str, Any]:
+def _model(model: Model) -> dict[str, Any]:
     return {
-        "id": name,
+        "id": model.name,
         "object": "model",
         "created": current_app.config["STARTED"],
         "owned_by": "sentence-transformers",
+        "revision": model.revision,
     }

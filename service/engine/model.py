@@ -37,6 +37,7 @@ class Model(Protocol):
     """A loaded model. ``service.models`` has the real ones, the tests a fake."""
 
     name: str
+    revision: str | None
     dimension: int
     max_batch_tokens: int
     padding_limits: PaddingLimits

@@ -24,7 +24,7 @@ def prepare(settings: Settings) -> Source:
     Raises:
         StartError: a setting or the model cannot be used.
     """
-    source = sources.find(settings.model)
+    source = sources.resolve(settings.model, settings.revision)
     if _pick_backend(settings) == "openvino":
         export.ensure(_artifact(source, settings))
     return source
@@ -41,7 +41,7 @@ def load(settings: Settings, worker: int, workers: int) -> Model:
     Raises:
         StartError: a setting or the model cannot be used.
     """
-    source = sources.find(settings.model)
+    source = sources.find(settings.model, settings.revision)
     threads = max(1, cpu.cores() // workers)
     if _pick_backend(settings) == "openvino":
         artifact = _artifact(source, settings)

@@ -43,6 +43,7 @@ class OpenVinoModel:
 
     def __init__(self, directory: Path, manifest: Manifest, dtype: str, threads: int) -> None:
         self.name = manifest.name
+        self.revision: str | None = None
         self.dimension = manifest.dimension
         self.max_batch_tokens = MAX_BATCH_TOKENS
         self.padding_limits = PADDING_LIMITS
@@ -89,6 +90,7 @@ def load(artifact: Artifact, manifest: Manifest, dtype: str, threads: int) -> Op
         raise ModelUnusable(f"{manifest.name} cannot be run by OpenVINO: {manifest.problem}")
     chosen = ("bfloat16" if cpu.has_bfloat16() else "float32") if dtype == "auto" else dtype
     model = OpenVinoModel(artifact.directory, manifest, chosen, threads)
+    model.revision = artifact.source.revision
     cosine = manifest.cosines.get(chosen) if manifest.cpu == cpu.name() else None
     if cosine is None:
         known = artifact.probes()

