@@ -7,10 +7,10 @@ import warnings
 from pathlib import Path
 
 from service.errors import ServiceError, StartError
-from service.hosting import systemd
+from service.hosting import shutdown, systemd
 from service.hosting.master import Master
-from service.models import catalog, export, sources
-from service.models.artifact import Artifact
+from service.models import cache, catalog, export, sources
+from service.models.artifact import Artifact, Unsupported
 from service.settings import Settings
 
 log = logging.getLogger("service")
@@ -29,14 +29,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     warnings.simplefilter("ignore")  # three libraries' deprecations
+    if options.attached:
+        shutdown.die_with_stdin()
     settings = Settings.from_env()
     source = sources.resolve(options.model or settings.model, options.revision or settings.revision)
     if options.name:
         source = source._replace(name=options.name)
-    artifact = Artifact(source, Path(options.cache_dir or settings.cache_dir).expanduser())
+    artifact = Artifact(source, cache.locate(options.cache_dir or settings.cache_dir))
     manifest = export.export(artifact)
-    if manifest.problem:
-        log.warning("%s cannot be run by OpenVINO, torch will serve it: %s", source.name, manifest.problem)
+    if isinstance(manifest, Unsupported):
+        log.warning("%s cannot be run by OpenVINO, torch will serve it: %s", source.name, manifest.reason)
     print(artifact.directory)  # noqa: T201  # the command's result
     return 0
 
@@ -72,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--revision", help="commit, tag or branch of a Hub name (default: EMBED_REVISION)")
     command.add_argument("--name", help="what the model is called (default: its name or directory)")
     command.add_argument("--cache-dir", help="where compiled models are kept (default: EMBED_CACHE_DIR)")
+    command.add_argument("--attached", action="store_true", help="end when standard input is closed")
     command.set_defaults(run=_export)
     command = commands.add_parser(
         "check",

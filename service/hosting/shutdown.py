@@ -1,9 +1,12 @@
 """How this process ends: at once, alone or with its server."""
 
 import faulthandler
+import fcntl
 import logging
 import os
+import select
 import signal
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -54,3 +57,14 @@ def die_on_signals() -> None:
             signal.signal(number, signal.SIG_DFL)
         if is_stopping():
             os._exit(0)
+
+
+def die_with_stdin() -> None:
+    """Let the kernel end this process when the other end of its standard input, a pipe, is closed.
+
+    A thread that reads the pipe would need Python's lock, which a compiler may hold for minutes.
+    """
+    fcntl.fcntl(sys.stdin, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(sys.stdin, fcntl.F_SETFL, os.O_ASYNC)  # SIGIO, which ends a process unless it is handled
+    if select.select([sys.stdin], [], [], 0)[0]:  # closed already
+        os._exit(1)

@@ -1,23 +1,25 @@
-"""A model's compiled form on disk: where it is, what it was made from, and whether it may still be used.
+"""A model's compiled form on disk: where it is, what it is, and whether it may still be used.
 
     EMBED_CACHE_DIR/NAME-KEY/
-        manifest.json      what the model is, what it was made from, how near it comes to the reference
+        manifest.json      what the model is, and how near it comes to the reference
         model.xml, .bin    the whole pipeline as OpenVINO reads it
         tokenizer.json     the Rust tokenizer
         probes.json        texts and the reference's vectors for them, to judge it on another CPU
-        seal.json          sizes and times of these files and of the source's when they were last found right
+        seal.json          the state of these files when their digests were last found right
 
-A directory appears complete or not at all. KEY stands for the source's identity, mostly its path: a model that
-changed in place is noticed by its files' sizes and times, then by their hashes, and its artifact is replaced.
+KEY stands for everything that the artifact depends on: the content of the model's files, the versions of the packages
+that read it, and FORMAT. An artifact appears complete and never changes, so two releases may share a cache directory,
+and a rollback finds its artifact. ``cache.prune`` removes old ones.
 """
 
+import fcntl
 import hashlib
-import json
 import os
-import shutil
+import re
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
@@ -26,36 +28,46 @@ import msgspec
 import numpy as np
 
 from service.engine.model import TokenIds, Vectors
-from service.models import sources
+from service.models import digests, files
 from service.models.batches import Layout
 from service.models.sources import Source
 
 #: Counts up when older artifacts must not be used any more.
-FORMAT = 1
+FORMAT = 2
 
 #: Artifacts made with another version of these may be read or computed differently.
 RUNTIME = ("openvino", "tokenizers")
 
-Seal = dict[str, tuple[int, int]]
+#: Characters of NAME: a file's name has at most 255 bytes, and locks and drafts add theirs.
+MAX_NAME = 100
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an artifact is. One with a ``problem`` holds no graph: it remembers why this model cannot be compiled."""
+class Stale(Exception):
+    """The artifact has to be built first; the message says why in a few words."""
 
-    format: int = FORMAT
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, tag="compiled"):
+    """Describes an artifact."""
+
     name: str
-    source: dict[str, str]
     versions: dict[str, str]
-    problem: str = ""
     files: dict[str, str] = {}
-    dimension: int = 0
-    max_length: int | None = None
-    prompt: str = ""
-    special_tokens: bool = True
-    layout: Layout = Layout("padded")
-    cpu: str = ""
+    dimension: int
+    max_length: int | None
+    prompt: str
+    special_tokens: bool
+    layout: Layout
+    cpu: str
     #: By dtype: the smallest cosine to the reference over the probes, measured on ``cpu``.
     cosines: dict[str, float] = {}
+
+
+class Unsupported(msgspec.Struct, frozen=True, kw_only=True, tag="unsupported"):
+    """Takes the place of a manifest, and of all other files, if OpenVINO cannot run the model."""
+
+    name: str
+    versions: dict[str, str]
+    reason: str
 
 
 class Probes(msgspec.Struct, frozen=True):
@@ -87,61 +99,90 @@ class Artifact:
     """
 
     def __init__(self, source: Source, cache: Path) -> None:
-        key = hashlib.sha256(sources.cache_key(source).encode()).hexdigest()[:12]
         self.source = source
         self.cache = cache
-        self.directory = cache / f"{source.name.replace('/', '--')}-{key}"
+        #: NAME, in characters that are the same in every locale.
+        self.stem = re.sub(r"[^\w.-]", "_", source.name.replace("/", "--"), flags=re.ASCII)[:MAX_NAME]
 
-    def manifest(self) -> Manifest | str:
-        """Return the manifest if the artifact may be used, else a few words on why it may not."""
+    @cached_property
+    def directory(self) -> Path:
+        """The artifact's place, which follows from the content of the model's files.
+
+        Raises:
+            ModelUnusable: they cannot be read.
+        """
+        return self.cache / f"{self.stem}-{cache_key(self.source.name, self.digest_source())}"
+
+    def digest_source(self) -> dict[str, str]:
+        """Return the SHA-256 of each of the model's files.
+
+        Raises:
+            ModelUnusable: one cannot be read.
+        """
+        place = hashlib.sha256(os.fsencode(self.source.directory.resolve())).hexdigest()[:16]
+        memo = self.cache / f".{self.stem}-{place}.digests"
         try:
-            manifest = msgspec.json.decode((self.directory / "manifest.json").read_bytes(), type=Manifest)
+            return digests.compute(self.source.directory, files.find(self.source.directory), memo)
+        except OSError as error:
+            raise files.explain(error) from None
+
+    def use(self) -> Manifest | Unsupported:
+        """Return the manifest; as long as this process lives, ``cache.prune`` leaves the artifact alone.
+
+        Raises:
+            Stale: the artifact has to be built first.
+        """
+        with suppress(OSError):  # it is not there, or the file system has no locks
+            fcntl.flock(os.open(self.directory, os.O_RDONLY), fcntl.LOCK_SH)
+            os.utime(self.directory)
+        return self.manifest()
+
+    def manifest(self) -> Manifest | Unsupported:
+        """Return the manifest.
+
+        Raises:
+            Stale: there is none, or it does not describe the files.
+        """
+        try:
+            content = (self.directory / "manifest.json").read_bytes()
+            manifest = msgspec.json.decode(content, type=Manifest | Unsupported)
         except FileNotFoundError:
-            return "it was not compiled yet"
+            raise Stale("it was not compiled yet") from None
         except (OSError, msgspec.DecodeError) as error:
-            return f"its manifest cannot be read: {error}"
-        if manifest.format != FORMAT:
-            return "its format is of another release"
-        for package, used in manifest.versions.items():
-            if package in RUNTIME and version(package) != used:
-                return f"it was made with {package} {used}"
-        return self._damage(manifest) or manifest
+            raise Stale(f"its manifest cannot be read: {error}") from None
+        if isinstance(manifest, Manifest):
+            self._check_files(manifest)
+        return manifest
 
     def probes(self) -> Probes:
         """Return what the artifact is judged by on a CPU other than the one that made it."""
         return msgspec.json.decode((self.directory / "probes.json").read_bytes(), type=Probes)
 
-    def publish(self, draft: Path, manifest: Manifest) -> None:
-        """Put the finished directory ``draft`` in this artifact's place, with its manifest and seal."""
+    def publish(self, draft: Path, manifest: Manifest | Unsupported) -> None:
+        """Put the finished directory ``draft`` in this artifact's place, with its manifest."""
         (draft / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
-        self._write_seal(draft, manifest)
         for path in draft.iterdir():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-        shutil.rmtree(self.directory, ignore_errors=True)
+        with suppress(FileNotFoundError):  # there is one only if it was damaged; it ends with the draft's parent
+            self.directory.rename(draft.parent / "damaged")
         draft.rename(self.directory)
 
-    def _damage(self, manifest: Manifest) -> str:
-        """Say what is wrong with the files; hash them only if a size or time is not the one that was last right."""
+    def _check_files(self, manifest: Manifest) -> None:
         try:
-            sealed = msgspec.json.decode((self.directory / "seal.json").read_bytes(), type=Seal)
-            if sealed == self._seal(self.directory, manifest):
-                return ""
-        except (OSError, msgspec.DecodeError):
-            pass
-        if sources.digests(self.source.directory, sources.files(self.source)) != manifest.source:
-            return "the model has changed"
-        if sources.digests(self.directory, manifest.files) != manifest.files:
-            return "its files were damaged"
-        with suppress(OSError):  # on a read-only disk they are hashed at every start
-            self._write_seal(self.directory, manifest)
-        return ""
+            found = digests.compute(self.directory, manifest.files, self.directory / "seal.json")
+        except OSError as error:
+            raise Stale(f"its files were damaged: {error}") from None
+        if found != manifest.files:
+            raise Stale("its files were damaged")
 
-    def _write_seal(self, directory: Path, manifest: Manifest) -> None:
-        (directory / "seal.json").write_text(json.dumps(self._seal(directory, manifest)))
 
-    def _seal(self, directory: Path, manifest: Manifest) -> Seal:
-        ours = {f"artifact/{name}": directory / name for name in manifest.files}
-        theirs = {f"source/{name}": self.source.directory / name for name in sources.files(self.source)}
-        stats = {name: path.stat() for name, path in (ours | theirs).items() if path.exists()}
-        return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()}
+def cache_key(name: str, source: Mapping[str, str]) -> str:
+    """Return a stable key: 16 hex digits of the SHA-256 of all that an artifact depends on.
+
+    Args:
+        name: the model's public name, which the artifact holds.
+        source: the digests of the model's files.
+    """
+    depends = [FORMAT, name, {package: version(package) for package in RUNTIME}, source]
+    return hashlib.sha256(msgspec.json.encode(depends, order="deterministic")).hexdigest()[:16]

@@ -7,8 +7,8 @@ from pathlib import Path
 from service import cpu
 from service.engine.model import Model
 from service.errors import BadSetting, ModelUnusable
-from service.models import export, openvino, sources
-from service.models.artifact import Artifact
+from service.models import cache, export, openvino, sources
+from service.models.artifact import Artifact, Manifest, Unsupported
 from service.models.sources import Source
 from service.models.torch import TorchModel
 from service.settings import Settings
@@ -47,7 +47,7 @@ def load(settings: Settings, worker: int, workers: int) -> Model:
         artifact = _artifact(source, settings)
         manifest = export.ensure(artifact)
         try:
-            return openvino.load(artifact, manifest, settings.dtype, threads)
+            return _load_openvino(artifact, manifest, settings.dtype, threads)
         except ModelUnusable as error:
             if settings.backend == "openvino":
                 raise
@@ -56,8 +56,14 @@ def load(settings: Settings, worker: int, workers: int) -> Model:
     return TorchModel(source, settings.device, dtype, threads, worker)
 
 
+def _load_openvino(artifact: Artifact, manifest: Manifest | Unsupported, dtype: str, threads: int) -> Model:
+    if isinstance(manifest, Unsupported):
+        raise ModelUnusable(f"{manifest.name} cannot be run by OpenVINO: {manifest.reason}")
+    return openvino.load(artifact, manifest, dtype, threads)
+
+
 def _artifact(source: Source, settings: Settings) -> Artifact:
-    return Artifact(source, Path(settings.cache_dir).expanduser())
+    return Artifact(source, cache.locate(settings.cache_dir))
 
 
 def _pick_backend(settings: Settings) -> str:

@@ -1,19 +1,16 @@
 """From a sentence-transformers model to an artifact: traced, compiled, and compared with the reference before use.
 
-torch is needed for this and for nothing after it, so it runs in a process of its own: ``python -m service export``.
+torch is needed for this and for nothing after it, so it runs in a process of its own (``child.py``).
 """
 
-import fcntl
+import errno
 import importlib.util
 import logging
+import os
+import re
 import shutil
-import subprocess
-import sys
-import tempfile
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,8 +21,8 @@ import numpy as np
 from service import cpu
 from service.engine.model import Vectors
 from service.errors import ModelUnusable
-from service.models import accuracy, sources
-from service.models.artifact import Artifact, Manifest, Probes
+from service.models import accuracy, cache, child, digests, files
+from service.models.artifact import Artifact, Manifest, Probes, Stale, Unsupported
 from service.models.openvino import LEAST_COSINE, OpenVinoModel, runtime
 from service.models.torch import TorchModel
 
@@ -33,107 +30,89 @@ log = logging.getLogger(__name__)
 
 MADE_WITH = ("openvino", "sentence-transformers", "tokenizers", "torch", "transformers")
 
+#: In the message of an error that says nothing of the model: memory, threads or files ran out.
+RAN_OUT = re.compile(
+    "(out of|not enough|can.?t allocate|cannot allocate|failed to allocate).*memory|bad_alloc|bad allocation"
+    "|no space left|too many open files|temporarily unavailable|start new thread",
+    re.IGNORECASE,
+)
 
-def ensure(artifact: Artifact) -> Manifest:
-    """Return the manifest of ``artifact``, having it made first by another process if it may not be used as it is.
-
-    Raises:
-        ModelUnusable: it could not be made.
-    """
-    manifest = artifact.manifest()
-    if isinstance(manifest, str):
-        if importlib.util.find_spec("torch") is None:
-            raise ModelUnusable(
-                f"{artifact.source.directory} has to be compiled ({manifest}), and torch, which that takes, is not "
-                f"installed; run `python -m service export` where it is, with the same paths, into {artifact.cache}"
-            )
-        _run_export(artifact)
-        manifest = artifact.manifest()
-    if isinstance(manifest, str):
-        raise ModelUnusable(f"{artifact.directory} was made and still cannot be used: {manifest}")
-    return manifest
+#: Less room than this is a full disk.
+MIN_FREE_BYTES = 2**20
 
 
-def export(artifact: Artifact) -> Manifest:
-    """Make ``artifact`` in this process, unless another one makes it meanwhile, and return its manifest.
+def ensure(artifact: Artifact) -> Manifest | Unsupported:
+    """Return the manifest of ``artifact``, having another process build it first if it cannot be used as it is.
 
     Raises:
-        ModelUnusable: the model is damaged, or the cache directory cannot be written.
+        ModelUnusable: it could not be built.
     """
     try:
-        with _lock(artifact):
-            current = artifact.manifest()
-            if isinstance(current, Manifest):
-                return current
-            log.info("compiling %s for the CPU: %s", artifact.source.name, current)
+        return artifact.use()
+    except Stale as reason:
+        if importlib.util.find_spec("torch") is None:
+            raise ModelUnusable(
+                f"{artifact.source.directory} has to be compiled ({reason}), and torch, which that takes, is not "
+                f"installed; run `python -m service export` where it is, with the same files, into {artifact.cache}"
+            ) from None
+    child.run_export(artifact)
+    try:
+        return artifact.use()
+    except Stale as reason:
+        raise ModelUnusable(f"{artifact.directory} was made and still cannot be used: {reason}") from None
+
+
+def export(artifact: Artifact) -> Manifest | Unsupported:
+    """Build ``artifact`` in this process, unless another one builds it meanwhile, and return its manifest.
+
+    Raises:
+        ModelUnusable: the model is damaged, the cache directory cannot be written, or something ran out. The next call
+            tries again.
+    """
+    try:
+        with cache.lock(artifact):
+            try:
+                return artifact.use()
+            except Stale as reason:
+                log.info("compiling %s for the CPU: %s", artifact.source.name, reason)
             return _build(artifact)
     except OSError as error:
-        raise ModelUnusable(
-            f"EMBED_CACHE_DIR={artifact.cache}: {error.strerror or error}; name a directory that can be written and "
-            "has room, compile ahead of time with `python -m service export`, or set EMBED_BACKEND=torch"
-        ) from None
+        raise _explain(artifact, error) from None
+    except MemoryError:
+        raise ModelUnusable(f"{artifact.source.directory} could not be compiled: out of memory") from None
 
 
-def _run_export(artifact: Artifact) -> None:
-    """Run ``python -m service export``, passing on what it logs; its last line becomes the error if it fails."""
-    python = sys.executable if "python" in Path(sys.executable).name else f"{sys.prefix}/bin/python"  # or it is uWSGI
-    options = {"model": artifact.source.directory, "name": artifact.source.name, "cache-dir": artifact.cache}
-    command = [python, "-m", "service", "export", *(f"--{name}={value}" for name, value in options.items())]
-    root = Path(__file__).parent.parent.parent
-    last = ""
-    pipes: dict[str, Any] = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=root, encoding="utf-8", errors="replace", **pipes) as process:  # noqa: S603
-        assert process.stderr is not None
-        for line in process.stderr:
-            _relay(last)
-            last = line.rstrip()
-    if process.returncode:
-        raise ModelUnusable(last.removeprefix("ERROR ") or f"the export ended with {process.returncode}")
-    _relay(last)
+def _explain(artifact: Artifact, error: OSError) -> ModelUnusable:
+    """Say which file the error is about: the model's, the cache's or another one."""
+    path = Path(os.fsdecode(error.filename)) if error.filename else artifact.cache
+    if path.is_relative_to(artifact.source.directory):
+        return files.explain(error)
+    if not path.is_relative_to(artifact.cache):
+        return ModelUnusable(f"{artifact.source.directory} could not be compiled: {path}: {error.strerror}")
+    return ModelUnusable(
+        f"EMBED_CACHE_DIR={artifact.cache}: {error.strerror or error}; name a directory that can be written and "
+        "has room, compile ahead of time with `python -m service export`, or set EMBED_BACKEND=torch"
+    )
 
 
-def _relay(line: str) -> None:
-    level, _, message = line.partition(" ")
-    if level in logging.getLevelNamesMapping():
-        log.log(logging.getLevelNamesMapping()[level], message)
-    elif line:
-        log.warning("%s", line)
-
-
-@contextmanager
-def _lock(artifact: Artifact) -> Iterator[None]:
-    """Let one process at a time make this artifact; the kernel lets go of the lock of one that dies."""
-    artifact.cache.mkdir(parents=True, exist_ok=True)
-    with (artifact.cache / f".{artifact.directory.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _build(artifact: Artifact) -> Manifest:
+def _build(artifact: Artifact) -> Manifest | Unsupported:
     started = time.monotonic()
-    for left in artifact.cache.glob(f".{artifact.directory.name}.draft-*"):  # by a process that died
-        shutil.rmtree(left, ignore_errors=True)
-    _check_room(artifact)
-    with tempfile.TemporaryDirectory(dir=artifact.cache, prefix=f".{artifact.directory.name}.draft-") as draft:
+    source = artifact.digest_source()
+    with cache.draft(artifact) as draft:
         log.info("loading the reference")
         reference = TorchModel(artifact.source, "cpu", "float32", cpu.cores())
-        manifest = _write_files(Path(draft) / "artifact", reference, _manifest(artifact, reference))
-        artifact.publish(Path(draft) / "artifact", manifest)
+        manifest = _write_files(draft, reference, _manifest(artifact, reference))
+        if artifact.digest_source() != source:
+            raise ModelUnusable(f"{artifact.source.directory} changed while it was compiled; start again")
+        artifact.publish(draft, manifest)
+    cache.prune(artifact)
     log.info("%s is in %s after %.0f s", artifact.source.name, artifact.directory, time.monotonic() - started)
     return manifest
-
-
-def _check_room(artifact: Artifact) -> None:
-    weights = sum((artifact.source.directory / name).stat().st_size for name in sources.files(artifact.source))
-    needed, free = weights * 2 // 10**6, shutil.disk_usage(artifact.cache).free // 10**6
-    if free < needed:
-        raise OSError(f"{needed} MB are needed and {free} MB are free")
 
 
 def _manifest(artifact: Artifact, reference: TorchModel) -> Manifest:
     return Manifest(
         name=artifact.source.name,
-        source=sources.digests(artifact.source.directory, sources.files(artifact.source)),
         versions={package: version(package) for package in MADE_WITH},
         dimension=reference.dimension,
         max_length=reference.tokenizer.max_length,
@@ -144,8 +123,8 @@ def _manifest(artifact: Artifact, reference: TorchModel) -> Manifest:
     )
 
 
-def _write_files(directory: Path, reference: TorchModel, manifest: Manifest) -> Manifest:
-    """Write the artifact's files; a model that OpenVINO cannot run leaves none and a manifest that says why."""
+def _write_files(directory: Path, reference: TorchModel, manifest: Manifest) -> Manifest | Unsupported:
+    """Write the artifact's files and return its manifest; if OpenVINO cannot run the model, write none."""
     directory.mkdir()
     texts = accuracy.texts(manifest.max_length)
     tokens = reference.tokenize(texts)
@@ -158,11 +137,27 @@ def _write_files(directory: Path, reference: TorchModel, manifest: Manifest) -> 
         _convert(reference, directory / "model.xml")
         cosines = _measure_accuracy(directory, manifest, texts, expected)
     except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, NotImplementedError) as error:
-        return msgspec.structs.replace(
-            manifest, problem=f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
-        )
+        return _give_up(directory, manifest, error)
     names = [path.name for path in directory.iterdir()]
-    return msgspec.structs.replace(manifest, files=sources.digests(directory, names), cosines=cosines)
+    return msgspec.structs.replace(manifest, files=digests.compute(directory, names), cosines=cosines)
+
+
+def _give_up(directory: Path, manifest: Manifest, error: Exception) -> Unsupported:
+    """Empty ``directory`` and return why OpenVINO cannot run the model.
+
+    Raises:
+        OSError: the disk is full.
+        ModelUnusable: something else ran out; another try may succeed.
+    """
+    lines = str(error).strip().splitlines()
+    reason = ": ".join([type(error).__name__, *lines[-1:]])
+    if shutil.disk_usage(directory).free < MIN_FREE_BYTES:  # which OpenVINO does not say
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
+    if RAN_OUT.search(str(error)):
+        raise ModelUnusable(f"{manifest.name} could not be compiled for want of resources: {reason}")
+    shutil.rmtree(directory)
+    directory.mkdir()
+    return Unsupported(name=manifest.name, versions=manifest.versions, reason=reason)
 
 
 def _convert(reference: TorchModel, path: Path) -> None:

@@ -19,7 +19,7 @@ def find(name: str, revision: str) -> Path:
 
     try:
         return Path(snapshot_download(name, revision=revision, ignore_patterns=NOT_NEEDED, local_files_only=True))
-    except (LocalEntryNotFoundError, RuntimeError):  # RuntimeError: ``~`` without a home; ``fetch`` reports it
+    except (LocalEntryNotFoundError, RuntimeError):  # RuntimeError: the cache is under ``~``, and there is no home
         return fetch(name, revision)
 
 
@@ -33,6 +33,8 @@ def fetch(name: str, revision: str) -> Path:
 
     try:
         return Path(snapshot_download(name, revision=revision, ignore_patterns=NOT_NEEDED))
+    except RuntimeError:
+        raise ModelUnusable(f"EMBED_MODEL={name}: ~ stands for no directory here, set HF_HOME to a full path") from None
     except Exception as error:  # noqa: BLE001  # the Hub client lets its HTTP library's own errors through
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelUnusable(

@@ -86,8 +86,6 @@ def load(artifact: Artifact, manifest: Manifest, dtype: str, threads: int) -> Op
         ModelUnusable: the model could not be compiled, or its vectors are too far from the reference's.
     """
     started = time.monotonic()
-    if manifest.problem:
-        raise ModelUnusable(f"{manifest.name} cannot be run by OpenVINO: {manifest.problem}")
     chosen = ("bfloat16" if cpu.has_bfloat16() else "float32") if dtype == "auto" else dtype
     model = OpenVinoModel(artifact.directory, manifest, chosen, threads)
     model.revision = artifact.source.revision

@@ -1,22 +1,19 @@
 """Where a model's files are: the embedded package, a directory, or a name on the Hugging Face Hub."""
 
-import hashlib
 import importlib.util
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from service.errors import ModelUnusable
-from service.models import hub
+from service.models import digests, files, hub
 
 EMBEDDED = "all-MiniLM-L6-v2"
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-
-#: Of the files that are left, those that say nothing of the model.
-NOT_THE_MODEL = ["*.md", ".*", "*/.*"]
 
 
 class Source(NamedTuple):
@@ -48,9 +45,9 @@ def resolve(model: str, revision: str = "main") -> Source:
 
 
 def _find(model: str, locate_on_hub: Callable[[], Path]) -> Source:
-    directory = Path(model).expanduser()
+    directory = _expand_home(model)
     if _is_directory(directory, model):
-        source = Source(directory.resolve().name, directory)
+        source = Source(_name(directory), directory)
     elif model == EMBEDDED:
         source = Source(EMBEDDED, _locate_embedded())
     elif HUB_NAME.fullmatch(model):
@@ -65,22 +62,6 @@ def _find(model: str, locate_on_hub: Callable[[], Path]) -> Source:
     return source
 
 
-def files(source: Source) -> list[str]:
-    """Return the names of the files that make up the model, relative to its directory."""
-    names = (str(path.relative_to(source.directory)) for path in source.directory.rglob("*") if path.is_file())
-    return sorted(name for name in names if not any(map(Path(name).match, hub.NOT_NEEDED + NOT_THE_MODEL)))
-
-
-def digests(directory: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 of each of these files that exists; about a second for 2 GB."""
-    found = {}
-    for name in names:
-        if (directory / name).exists():
-            with (directory / name).open("rb") as file:
-                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
-
-
 def verify(source: Source) -> None:
     """Check the weights of the embedded model, which a release of its package may have changed.
 
@@ -88,41 +69,43 @@ def verify(source: Source) -> None:
         ModelUnusable: they are not the expected ones.
     """
     weights = "model.safetensors"
-    if is_embedded(source):
-        digest = digests(source.directory, [weights]).get(weights)
+    if _is_embedded(source):
+        digest = digests.compute(source.directory, [weights])[weights]
         if digest != EMBEDDED_SHA256:
             raise ModelUnusable(
                 f"EMBED_MODEL={EMBEDDED}: {source.directory / weights} has SHA-256 {digest}: reinstall it"
             )
 
 
-def cache_key(source: Source) -> str:
-    """Return what stays the same while this is the same model: its path, but each release of ours has a copy of the
-    embedded one.
-    """
-    return EMBEDDED_SHA256 if is_embedded(source) else str(source.directory.resolve())
-
-
-def is_embedded(source: Source) -> bool:
-    """Tell whether this is the model that is installed as a package."""
+def _is_embedded(source: Source) -> bool:
     return source.name == EMBEDDED and source.directory == _locate_embedded()
+
+
+def _expand_home(model: str) -> Path:
+    try:
+        return Path(model).expanduser()
+    except RuntimeError:
+        raise ModelUnusable(f"EMBED_MODEL={model}: ~ stands for no directory here; give a full path") from None
 
 
 def _is_directory(path: Path, model: str) -> bool:
     try:
         return path.is_dir()
-    except PermissionError as error:
+    except OSError as error:
         raise ModelUnusable(f"EMBED_MODEL={model}: {error.strerror}: let the service's user read it") from None
 
 
+def _name(directory: Path) -> str:
+    """Return the directory's own name, which is UTF-8 on disk whatever the locale."""
+    return os.fsencode(directory.resolve().name).decode(errors="replace")
+
+
 def _check(source: Source, model: str) -> None:
-    config = source.directory / "config.json"
-    modules = source.directory / "modules.json"
     try:
-        readable = [path.read_bytes() for path in (modules, config) if path.exists()]
-    except OSError as error:
-        raise ModelUnusable(f"EMBED_MODEL={model}: {error.filename} cannot be read: {error.strerror}") from None
-    if not readable:
+        files.check(source.directory)
+    except ModelUnusable as error:
+        raise ModelUnusable(f"EMBED_MODEL={model}: {error}") from None
+    if not any((source.directory / name).exists() for name in ("modules.json", "config.json")):
         raise ModelUnusable(
             f"EMBED_MODEL={model}: {source.directory} is not a model: it has neither modules.json nor config.json"
         )

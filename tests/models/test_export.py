@@ -2,16 +2,18 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
 
 from service.errors import ModelUnusable
-from service.models import accuracy, export, openvino, sources
-from service.models.artifact import Artifact, Manifest
+from service.models import accuracy, child, export, openvino, sources
+from service.models.artifact import Artifact, Stale, Unsupported
 from tests.models.variants import pieces, saved
 from tests.programs import program
 from tests.server.processes import ROOT
@@ -25,54 +27,6 @@ def made(cache):
     artifact = Artifact(sources.find("all-MiniLM-L6-v2"), cache)
     export.ensure(artifact)
     return artifact
-
-
-@pytest.fixture
-def artifact(made, tmp_path):
-    """A copy of it that a test may break, of a source that it may change."""
-    source = made.source._replace(directory=shutil.copytree(made.source.directory, tmp_path / "source"))
-    copy = Artifact(source, tmp_path / "cache")
-    shutil.copytree(made.directory, copy.directory)
-    return copy
-
-
-def flip_a_byte(path):
-    with path.open("r+b") as file:
-        file.seek(path.stat().st_size // 2)
-        byte = file.read(1)[0]
-        file.seek(-1, os.SEEK_CUR)
-        file.write(bytes([byte ^ 0xFF]))
-
-
-def test_an_artifact_that_was_copied_elsewhere_is_found_right_by_its_hashes(artifact):
-    assert isinstance(artifact.manifest(), Manifest)
-
-
-@pytest.mark.parametrize("name", ["model.bin", "model.xml", "tokenizer.json"])
-def test_a_tampered_artifact_is_not_used(artifact, name):
-    artifact.manifest()  # sealed: the next look compares sizes and times
-    flip_a_byte(artifact.directory / name)
-
-    assert artifact.manifest() == "its files were damaged"
-
-
-def test_an_artifact_of_a_model_that_changed_is_not_used(artifact):
-    artifact.manifest()
-    flip_a_byte(artifact.source.directory / "model.safetensors")
-
-    assert artifact.manifest() == "the model has changed"
-
-
-def test_an_artifact_of_another_openvino_is_not_used(artifact, monkeypatch):
-    monkeypatch.setattr("service.models.artifact.version", lambda package: {"openvino": "9.9"}.get(package, "0"))
-
-    assert artifact.manifest().startswith("it was made with openvino 20")
-
-
-def test_a_manifest_that_is_garbage_is_not_used(artifact):
-    (artifact.directory / "manifest.json").write_text("{")
-
-    assert artifact.manifest().startswith("its manifest cannot be read")
 
 
 def small(directory, **options):
@@ -120,31 +74,92 @@ def test_processes_that_start_together_compile_once(source, tmp_path, caplog):
 
 def test_a_crash_leaves_nothing_that_the_next_one_would_use(source, tmp_path):
     artifact = Artifact(source, tmp_path)
-    command = [sys.executable, "-m", "service", "export", "--model", source.directory, "--cache-dir", tmp_path]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        next(line for line in process.stderr if "tracing" in line)
+    with start_export(source, tmp_path) as process:
+        wait_for_line(process, "tracing")
         process.kill()
-    crashed = Artifact(sources.find(str(source.directory)), tmp_path)
     left = list(tmp_path.glob(".*.draft-*"))
-    manifest = crashed.manifest()
-    export.ensure(crashed)
+    with pytest.raises(Stale, match="it was not compiled yet"):
+        artifact.manifest()
+    export.ensure(artifact)
 
-    assert manifest == "it was not compiled yet"
     assert left
     assert not list(tmp_path.glob(".*.draft-*"))
-    assert isinstance(artifact.manifest(), str) or artifact.directory == crashed.directory
 
 
-def test_a_model_that_cannot_be_compiled_is_remembered_with_the_reason(source, tmp_path, monkeypatch):
-    def fail(*_):
-        raise RuntimeError("long story\nno such operation")
+def start_export(source, cache, *options, **pipes):
+    """Start the export of ``source`` as a process whose standard error can be read."""
+    options = [f"--model={source.directory}", f"--name={source.name}", f"--cache-dir={cache}", *options]
+    command = [sys.executable, "-m", "service", "export", *options]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, **pipes)
 
-    monkeypatch.setattr(export, "_convert", fail)
+
+def wait_for_line(process, word):
+    next(line for line in process.stderr if word in line)
+
+
+def test_the_export_ends_with_the_process_that_waits_for_it(source, tmp_path):
+    with start_export(source, tmp_path, "--attached", stdin=subprocess.PIPE) as process:
+        wait_for_line(process, "compiling")
+        process.stdin.close()  # as the kernel does for a process that was killed
+
+        assert process.wait(60) == -signal.SIGIO
+
+
+def test_the_export_of_a_process_that_is_gone_does_not_begin(source, tmp_path):
+    with start_export(source, tmp_path, "--attached", stdin=subprocess.DEVNULL) as process:
+        assert process.wait(60) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def fail(monkeypatch, error):
+    def convert(*_):
+        raise error
+
+    monkeypatch.setattr(export, "_convert", convert)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("long story\nno such operation"), "RuntimeError: no such operation"),
+        (NotImplementedError(), "NotImplementedError"),
+    ],
+)
+def test_why_a_model_cannot_be_compiled_is_remembered(source, tmp_path, monkeypatch, error, reason):
+    fail(monkeypatch, error)
     artifact = Artifact(source, tmp_path)
     export.export(artifact)
 
-    assert artifact.manifest().problem == "RuntimeError: no such operation"
-    assert not (artifact.directory / "model.bin").exists()
+    assert artifact.manifest() == Unsupported(name="variant", versions=ANY, reason=reason)
+    assert [path.name for path in artifact.directory.iterdir()] == ["manifest.json"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("can't start new thread"),
+        OSError(24, "Too many open files", "/usr/lib/libopenvino.so"),
+    ],
+)
+def test_what_may_pass_is_not_remembered(source, tmp_path, monkeypatch, error):
+    fail(monkeypatch, error)
+    artifact = Artifact(source, tmp_path)
+
+    with pytest.raises(ModelUnusable, match="could not be compiled"):
+        export.export(artifact)
+    with pytest.raises(Stale):
+        artifact.manifest()
+
+
+def test_a_full_disk_is_not_taken_for_the_models_problem(source, tmp_path, monkeypatch):
+    fail(monkeypatch, RuntimeError("OpenVINO does not say why"))
+    monkeypatch.setattr(export, "MIN_FREE_BYTES", 2**60)
+
+    with pytest.raises(ModelUnusable, match="EMBED_CACHE_DIR=.*: No space left on device; name a directory"):
+        export.export(Artifact(source, tmp_path))
 
 
 def test_a_graph_that_gives_other_vectors_is_never_used(source, tmp_path, monkeypatch):
@@ -153,7 +168,58 @@ def test_a_graph_that_gives_other_vectors_is_never_used(source, tmp_path, monkey
     artifact = Artifact(source, tmp_path)
     export.export(artifact)
 
-    assert artifact.manifest().problem.startswith("ValueError: the compiled model comes only to cosine")
+    assert artifact.manifest().reason.startswith("ValueError: the compiled model comes only to cosine")
+
+
+def test_a_model_that_changes_meanwhile_is_not_published(source, tmp_path, monkeypatch):
+    changing = source._replace(directory=shutil.copytree(source.directory, tmp_path / "source"))
+
+    def change(*_):
+        (changing.directory / "config_sentence_transformers.json").write_text("{}")
+        raise NotImplementedError
+
+    monkeypatch.setattr(export, "_convert", change)
+    with pytest.raises(ModelUnusable, match="changed while it was compiled; start again"):
+        export.export(Artifact(changing, tmp_path / "cache"))
+
+
+def test_a_model_file_is_not_blamed_on_the_cache(source, tmp_path, monkeypatch):
+    path = source.directory / "model.safetensors"
+    fail(monkeypatch, PermissionError(13, "Permission denied", str(path)))
+
+    with pytest.raises(ModelUnusable, match=f"^{path} cannot be read: Permission denied"):
+        export.export(Artifact(source, tmp_path))
+
+
+def test_a_child_that_is_killed_says_so(source, tmp_path, monkeypatch):
+    killed = tmp_path / "python"
+    killed.write_text("#!/bin/sh\necho INFO loading >&2\nkill -9 $$\n")
+    killed.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(killed))
+
+    with pytest.raises(
+        ModelUnusable, match="killed by signal 9, perhaps for want of memory; its last line was: INFO l"
+    ):
+        child.run_export(Artifact(source, tmp_path))
+
+
+@pytest.mark.parametrize("name", ["modèle", "模型", "m" * 240])
+def test_any_directory_name_works_without_a_locale(source, tmp_path, name):
+    directory = tmp_path / name
+    shutil.copytree(source.directory, directory)
+    environ = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "EMBED_MODEL": str(directory), "EMBED_DEVICE": "cpu"}
+    program = "from service.settings import Settings; from service.models import catalog;"
+    program += "print(ascii(catalog.load(Settings.from_env(), 1, 1).name))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environ | {"EMBED_CACHE_DIR": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.stdout, done.stderr) == (f"{name!a}\n", "")
 
 
 def test_a_full_disk_is_named(source, tmp_path):

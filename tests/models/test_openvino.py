@@ -116,8 +116,3 @@ def test_a_dtype_that_was_asked_for_and_is_too_inaccurate_is_refused(artifact, m
 
     with pytest.raises(ModelUnusable, match="OpenVINO in float32 comes only to cosine nan"):
         openvino.load(artifact, poor, "float32", threads=2)
-
-
-def test_a_model_that_could_not_be_compiled_is_refused_with_the_reason(artifact, manifest):
-    with pytest.raises(ModelUnusable, match="cannot be run by OpenVINO: no such operation"):
-        openvino.load(artifact, msgspec.structs.replace(manifest, problem="no such operation"), "auto", threads=2)
