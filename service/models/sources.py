@@ -92,7 +92,7 @@ def _is_directory(path: Path, model: str) -> bool:
     try:
         return path.is_dir()
     except OSError as error:
-        raise ModelUnusable(f"EMBED_MODEL={model}: {error.strerror}: let the service's user read it") from None
+        raise ModelUnusable(f"EMBED_MODEL={model}: {files.explain(error)}") from None
 
 
 def _name(directory: Path) -> str:

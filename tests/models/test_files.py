@@ -1,9 +1,6 @@
 """Which files are the model, and what is said of one that cannot be read."""
 
 import json
-import os
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -19,17 +16,6 @@ def write(directory, *names, content="{}"):
 
 def write_modules(directory, *paths):
     (directory / "modules.json").write_text(json.dumps([{"path": path, "type": "Some"} for path in paths]))
-
-
-@pytest.fixture
-def as_nobody():
-    """A directory, entered as a user who is not root."""
-    with TemporaryDirectory() as directory:
-        Path(directory).chmod(0o777)
-        before = os.geteuid()
-        os.seteuid(65534 if before == 0 else before)
-        yield Path(directory)
-        os.seteuid(before)
 
 
 def test_weights_settings_and_vocabularies_are_the_model(tmp_path):
@@ -88,21 +74,21 @@ def test_a_damaged_modules_json_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "modules.json"])
-def test_a_file_that_may_not_be_read_is_named(as_nobody, name):
-    write(as_nobody, name)
-    (as_nobody / name).chmod(0)
+def test_a_file_that_may_not_be_read_is_named(unprivileged, name):
+    write(unprivileged, name)
+    (unprivileged / name).chmod(0)
 
     with pytest.raises(ModelUnusable, match=rf"{name} cannot be read: Permission denied; let the service's user, \d+"):
-        files.check(as_nobody)
+        files.check(unprivileged)
 
 
-def test_a_folder_that_may_not_be_read_is_named(as_nobody):
-    write(as_nobody, "1_Pooling/config.json")
-    write_modules(as_nobody, "1_Pooling")
-    (as_nobody / "1_Pooling").chmod(0)
+def test_a_folder_that_may_not_be_read_is_named(unprivileged):
+    write(unprivileged, "1_Pooling/config.json")
+    write_modules(unprivileged, "1_Pooling")
+    (unprivileged / "1_Pooling").chmod(0)
 
     with pytest.raises(ModelUnusable, match="/1_Pooling/.* cannot be read: Permission denied"):
-        files.check(as_nobody)
+        files.check(unprivileged)
 
 
 def test_a_link_to_nothing_is_named(tmp_path):

@@ -1,7 +1,3 @@
-import os
-import tempfile
-from pathlib import Path
-
 import pytest
 
 from service.errors import ModelUnusable
@@ -13,15 +9,6 @@ def offline(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     return tmp_path
-
-
-@pytest.fixture
-def unprivileged():
-    """The directory of an ordinary user, as whom the test runs: root may read everything."""
-    os.seteuid(os.geteuid() or 65534)
-    with tempfile.TemporaryDirectory() as directory:
-        yield Path(directory)
-    os.seteuid(os.getuid())
 
 
 def test_a_directory_is_served_under_its_own_name(tmp_path):
@@ -42,6 +29,30 @@ def test_a_damaged_default_model_is_refused(monkeypatch):
 
     with pytest.raises(ModelUnusable, match=r"model\.safetensors has SHA-256 53aa.*: reinstall it"):
         sources.verify(sources.find("all-MiniLM-L6-v2"))
+
+
+@pytest.mark.parametrize(
+    ("path", "complaint"),
+    [("~nosuchuser/m", "~ stands for no directory here; give a full path"), ("/" + "m" * 300, "File name too long")],
+)
+def test_a_path_that_cannot_be_one_is_refused(path, complaint):
+    with pytest.raises(ModelUnusable, match=f"EMBED_MODEL={path}: .*{complaint}"):
+        sources.find(path)
+
+
+def test_a_model_that_cannot_be_read_names_the_setting_and_the_file(tmp_path):
+    (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
+
+    with pytest.raises(ModelUnusable, match=r"EMBED_MODEL=/.*: /.*/model\.safetensors is a Git LFS pointer"):
+        sources.find(str(tmp_path))
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_hub_cache_without_a_home_names_the_variable(online):
+    online.failure = RuntimeError("Could not determine home directory.")
+
+    with pytest.raises(ModelUnusable, match="EMBED_MODEL=moka-ai/m3e-base: .* set HF_HOME to a full path"):
+        sources.resolve("moka-ai/m3e-base")
 
 
 @pytest.mark.parametrize("path", ["/data/models/nope", "nope", "./a/b/c"])
