@@ -13,7 +13,7 @@ import pytest
 from launchers.process import ROOT
 
 PACKAGES = {
-    "coreutils": ["chroot", "cp", "du", "env"],
+    "coreutils": ["chroot", "cp", "du", "env", "nohup"],
     "curl": ["curl"],
     "dash": ["sh"],
     "debootstrap": ["debootstrap"],

@@ -24,6 +24,14 @@ pytestmark = [pytest.mark.systemd, pytest.mark.server, pytest.mark.model]
 
 ENV = "/etc/embeddings/embeddings.env"
 
+#: Hang up on an upgrade whose service does not become ready.
+INTERRUPT = """
+/opt/embeddings/releases/0.2.0-*/deploy/install & installer=$!
+until systemctl show -P SubState embeddings.service | grep -q start-pre; do sleep 0.1; done
+kill -HUP $installer
+wait $installer
+"""
+
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
@@ -90,7 +98,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(machine):
     assert machine.run("ls /opt /etc/nginx/sites-enabled /etc/systemd/system | grep embed", check=False) == ""
 
 
-def test_the_installer_says_what_it_did_and_the_first_request_is_answered(installed, load):
+def test_an_install_says_what_it_did_and_answers_the_first_request(installed, load):
     with load(clients=1) as answers:
         answers.wait_for(1, seconds=5)
 
@@ -195,7 +203,8 @@ def test_a_stop_while_the_model_loads_takes_a_few_seconds(installed):
     installed.run("systemctl start embeddings.service")
 
 
-def test_a_setting_that_cannot_be_used_is_an_error_in_the_journal_and_requests_wait_for_the_right_one(installed, load):
+def test_requests_wait_for_a_setting_that_can_be_used(installed, load):
+    """One that cannot is an error in the journal."""
     with load() as answers:
         answers.wait_for(20)
         with setting(installed, "EMBED_MODEL=/nowhere"):
@@ -209,7 +218,8 @@ def test_a_setting_that_cannot_be_used_is_an_error_in_the_journal_and_requests_w
     assert "384 dimensions" not in errors
 
 
-def test_what_is_no_warning_is_none_in_the_journal_and_priorities_are_not_shown(installed):
+def test_information_is_no_warning_in_the_journal(installed):
+    """Priorities are not shown."""
     everything = installed.run("journalctl --unit embeddings --output cat")
 
     assert "all-MiniLM-L6-v2: 384 dimensions" in everything
@@ -217,7 +227,7 @@ def test_what_is_no_warning_is_none_in_the_journal_and_priorities_are_not_shown(
     assert "384 dimensions" not in installed.run("journalctl --unit embeddings --priority warning --output cat")
 
 
-def test_a_release_that_does_not_start_is_taken_back_and_loses_nothing(installed, sources, load):
+def test_a_release_that_does_not_start_is_rolled_back(installed, sources, load):
     before = installed.run("readlink /opt/embeddings/current")
     with load() as answers:
         answers.wait_for(20)
@@ -227,11 +237,11 @@ def test_a_release_that_does_not_start_is_taken_back_and_loses_nothing(installed
 
     assert not answers.wrong
     assert "cannot import name 'create_app'" in said
-    assert re.search(r"deploy/install: 0\.1\.0-\w+ was taken back; 0\.1\.0-\w+ runs again", said)
+    assert re.search(r"deploy/install: 0\.1\.0-\w+ was rolled back; 0\.1\.0-\w+ runs again", said)
     assert installed.run("readlink /opt/embeddings/current") == before
 
 
-def test_an_upgrade_keeps_the_settings_and_can_be_rolled_back_and_loses_nothing(installed, sources, load):
+def test_an_upgrade_keeps_the_settings_and_can_be_rolled_back(installed, sources, load):
     before = installed.run("readlink /opt/embeddings/current").strip()
     with load() as answers, setting(installed, "EMBED_MAX_INPUTS=100"):
         ours = installed.run(f"cat {ENV}")
@@ -253,24 +263,30 @@ def test_an_upgrade_keeps_the_settings_and_can_be_rolled_back_and_loses_nothing(
     assert installed.run("readlink /opt/embeddings/current").strip() == before
 
 
-def test_an_interrupted_upgrade_is_taken_back(installed, load):
+def test_an_interrupted_upgrade_is_rolled_back(installed, load):
     before = installed.run("readlink /opt/embeddings/current")
     hang = "[Service]\nExecStartPre=sh -c 'case $$(readlink /opt/embeddings/current) in *0.2.0*) sleep 600; esac'\n"
     installed.run("mkdir /run/systemd/system/embeddings.service.d")
     installed.run("cat > /run/systemd/system/embeddings.service.d/hang.conf", stdin=hang)
     with load() as answers:
         answers.wait_for(20)
-        said = installed.run("timeout --signal HUP 5 /opt/embeddings/releases/0.2.0-*/deploy/install", check=False)
+        said = installed.run(INTERRUPT, check=False)
         answers.wait_for(20)
     installed.run("rm -r /run/systemd/system/embeddings.service.d; systemctl daemon-reload")
 
     assert not answers.wrong
     assert re.search(r"0\.2\.0-\w+ does not run: SIGHUP", said)
-    assert "was taken back" in said
+    assert "was rolled back" in said
     assert installed.run("readlink /opt/embeddings/current") == before
     assert installed.run("readlink /proc/$(systemctl show -P MainPID embeddings)/cwd").endswith(
         before.partition("/")[2]
     )
+
+
+def test_a_second_run_at_a_time_is_refused(installed):
+    said = installed.run("flock /run/embeddings-install.lock /src/deploy/install", check=False)
+
+    assert said == "deploy/install: another deploy/install is running; wait until it has ended\n"
 
 
 def test_the_commands_of_the_operators_manual_run_as_printed(installed):
@@ -373,7 +389,8 @@ def test_a_machine_announces_itself_to_the_router_under_systemd(installed, load)
     installed.run("systemctl stop embeddings-router; rm -r /run/systemd/system/embeddings*; systemctl daemon-reload")
 
 
-def test_uninstalling_leaves_settings_and_compiled_models_and_purging_nothing(installed):
+def test_uninstalling_leaves_settings_and_compiled_models(installed):
+    """Purging leaves nothing."""
     said = installed.run("/src/deploy/install --uninstall")
 
     assert "kept: /etc/embeddings" in said
