@@ -36,6 +36,7 @@ class Etc:
     def __init__(self, root: Path, prefix: Path, machine: Machine, *, nginx: bool) -> None:
         self.settings = root / "embeddings"
         self.service = root / "systemd/system" / SERVICE
+        self.socket = root / "systemd/system" / SOCKET
         self._root = root
         self._prefix = prefix
         self._machine = machine
@@ -79,6 +80,13 @@ class Etc:
                 "give the --prefix that it was installed with"
             )
 
+    def listens_anew(self, deploy: Path, known: dict[str, str]) -> bool:
+        """Whether ``place`` changes how a socket unit that is there listens; its comments do not count."""
+        if not self.socket.exists():
+            return False
+        before, after = self.socket.read_bytes(), self._render(deploy / f"systemd/{SOCKET}")
+        return _digest(before) == known.get(str(self.socket)) and _listening(before) != _listening(after)
+
     def _table(self) -> dict[str, str]:
         return SYSTEM_FILES | (NGINX_FILES if self._nginx else {})
 
@@ -117,3 +125,9 @@ def _digest(content: bytes) -> str:
 
 def _new(path: Path) -> Path:
     return path.with_name(path.name + ".new")
+
+
+def _listening(unit: bytes) -> list[str]:
+    _, _, section = unit.decode().partition("[Socket]")
+    lines = [line.strip() for line in section.partition("\n[")[0].splitlines()]
+    return [line for line in lines if line and not line.startswith(("#", ";"))]

@@ -39,7 +39,7 @@ class Installation:
         self._nginx = self._state.nginx if nginx is None else nginx
         self._etc = Etc(root / "etc", prefix, machine, nginx=self._nginx)
         self._etc.check_prefix()
-        self._service = Service(machine, nginx=self._nginx and machine.has("nginx"))
+        self._service = Service(machine, nginx=self._nginx and machine.has("nginx"), units=root / "run/systemd/system")
         self._caches = [root / "var/cache/private/embeddings", root / "var/cache/embeddings"]
 
     def install(self, timeout: float) -> None:
@@ -120,10 +120,11 @@ class Installation:
         """Run ``release`` in place of ``before``; put everything back if anything prevents it, Ctrl-C included."""
         try:
             with self._machine.undone_on_failure():
+                new_socket = self._etc.listens_anew(self._deploy(release), self._state.files)
                 digests = self._etc.place(self._deploy(release), self._state.files)
                 self._machine.link(self._current, Path("releases") / release.name)
                 self._machine.write(self._state_file, State(previous, self._nginx, digests).encode())
-                self._service.start(restart=restart, first=before is None, timeout=timeout)
+                self._service.start(restart=restart, new_socket=new_socket, first=before is None, timeout=timeout)
         except BaseException as reason:  # noqa: BLE001  # Ctrl-C must not leave it half done either
             say(f"{release.name} does not run: {reason or type(reason).__name__}", error=True)
             self._machine.attempt("show the journal", lambda: say(self._service.journal(), error=True))

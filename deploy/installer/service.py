@@ -4,9 +4,16 @@ from functools import partial
 from pathlib import Path
 
 from .etc import SERVICE, SOCKET
-from .machine import Machine
+from .machine import Machine, say
 
 NGINX = "nginx.service"
+
+#: A unit that inherits the old socket, and a setting that leaves the path to the new one.
+HOLD = "embeddings-hold.service"
+HOLD_FILES = {
+    HOLD: f"[Service]\nType=exec\nSockets={SOCKET}\nExecStart=sleep infinity\n",
+    f"{SOCKET}.d/embeddings-hold.conf": "[Socket]\nRemoveOnStop=no\n",
+}
 
 
 class Service:
@@ -15,11 +22,13 @@ class Service:
     Args:
         machine: runs the commands.
         nginx: whether nginx is in front.
+        units: where units that do not outlive a boot are.
     """
 
-    def __init__(self, machine: Machine, *, nginx: bool) -> None:
+    def __init__(self, machine: Machine, *, nginx: bool, units: Path) -> None:
         self._machine = machine
         self._nginx = nginx
+        self._hold_files = {units / name: content for name, content in HOLD_FILES.items()}
         #: Units that were told of the new files.
         self._touched: set[str] = set()
 
@@ -32,11 +41,12 @@ class Service:
         directory = link.readlink()
         return directory if directory.is_dir() else None
 
-    def start(self, *, restart: bool, first: bool, timeout: float) -> None:
+    def start(self, *, restart: bool, new_socket: bool, first: bool, timeout: float) -> None:
         """Start or restart the service, wait until it answers, and reload nginx.
 
         Args:
             restart: whether a service that runs is restarted.
+            new_socket: whether the socket has to listen anew.
             first: whether a roll-back disables the units.
             timeout: seconds to wait.
 
@@ -52,6 +62,9 @@ class Service:
         if restart and not first:
             self._touched.add(SERVICE)
         self._machine.run("systemctl", "restart" if restart else "start", SERVICE, timeout=timeout)
+        if new_socket:  # last: a release that does not start changes no socket
+            self._replace_socket()
+            self._machine.run("systemctl", "start", SERVICE, timeout=timeout)
         self._reload_nginx()
 
     def restore(self, *, start: bool, timeout: float) -> bool:
@@ -66,11 +79,12 @@ class Service:
         """
         touched = frozenset(self._touched)
         self._attempt("systemctl", "daemon-reload")
+        replaced = SOCKET in touched and self._machine.attempt(f"replace {SOCKET}", self._replace_socket)
         if NGINX in touched:
             self._attempt("systemctl", "try-reload-or-restart", NGINX)
         if not start and SERVICE not in touched:
             return True
-        verb = "restart" if SERVICE in touched else "start"
+        verb = "restart" if SERVICE in touched and not replaced else "start"
         return self._attempt("systemctl", verb, SERVICE, timeout=timeout)
 
     def stop(self) -> None:
@@ -87,6 +101,39 @@ class Service:
         """Return the last lines of the service's log."""
         lines = ("--lines", "20", "--no-pager", "--output", "cat")
         return self._machine.ask("journalctl", "--unit", SERVICE, *lines)
+
+    def _replace_socket(self) -> None:
+        """Let systemd listen as the new unit says; it restarts the service with the socket."""
+        listen = self._machine.ask("systemctl", "show", "--value", "--property=Listen", SOCKET)
+        if all(address.startswith("/") for address in listen.splitlines()):
+            say(f"{SOCKET} has changed; requests wait while it is replaced")
+            self._replace_held_socket()
+        else:  # a TCP address cannot be opened anew while it is held
+            say(f"{SOCKET} has changed; requests are refused while it is replaced")
+            self._restart_socket()
+
+    def _replace_held_socket(self) -> None:
+        """Restart the socket without the loss of a request.
+
+        systemd closes the old socket before it opens the new one. A unit that inherits the old one holds it open until
+        then. When that unit stops, nginx repeats on the new socket what waited in the old one.
+        """
+        for path, content in self._hold_files.items():
+            self._machine.write(path, content.encode())
+        self._machine.run("systemctl", "daemon-reload")
+        try:
+            self._machine.run("systemctl", "start", HOLD)
+            self._restart_socket()
+        finally:
+            self._attempt("systemctl", "stop", "--quiet", HOLD)
+            for path in self._hold_files:
+                self._machine.remove(path)
+            self._attempt("systemctl", "daemon-reload")
+
+    def _restart_socket(self) -> None:
+        self._touched |= {SOCKET, SERVICE}
+        self._machine.run("systemctl", "restart", SOCKET)
+        self._reload_nginx()
 
     def _reload_nginx(self) -> None:
         if self._nginx:

@@ -13,6 +13,8 @@ from installer.machine import Machine, Refused
 from installer.release import Tree
 from tests.deploy.sandbox import FakeMachine, Sandbox
 
+SOCKET = "deploy/systemd/embeddings.socket"
+
 
 def refusal(act, *arguments, **options):
     """Return why the installer refuses."""
@@ -196,6 +198,43 @@ def test_a_file_that_is_a_link_stays_one(installed):
 
     assert installed.env.is_symlink()
     assert "EMBED_THREADS=32" in elsewhere.read_text()
+
+
+def test_a_comment_in_the_socket_unit_restarts_no_socket(installed):
+    machine = installed.upgrade(SOCKET, "# nginx's group", "# The group")
+
+    assert "# The group" in installed.etc("systemd/system/embeddings.socket").read_text()
+    assert not machine.ran("restart embeddings.socket")
+
+
+def test_a_changed_socket_is_replaced_while_the_old_one_is_held(installed):
+    machine = installed.upgrade(SOCKET, "Backlog=4096", "Backlog=2048")
+    order = [f"systemctl {each}" for each in ("start embeddings-hold", "restart embeddings.socket", "stop --quiet emb")]
+    lines = [line for line in machine.commands if line.startswith(tuple(order))]
+
+    assert [line.startswith(each) for line, each in zip(lines, order, strict=True)] == [True] * 3
+    assert not list(installed.root.glob("run/**/*hold*"))
+
+
+def test_a_socket_unit_that_was_changed_here_is_left_alone(installed):
+    unit = installed.etc("systemd/system/embeddings.socket")
+    unit.write_text(unit.read_text().replace("4096", "100"))
+
+    assert not installed.upgrade(SOCKET, "Backlog=4096", "Backlog=2048").ran("restart embeddings.socket")
+
+
+@pytest.mark.parametrize(("fail", "replaced"), [("restart embeddings.service", 0), ("restart embeddings.socket", 2)])
+def test_a_socket_that_was_replaced_is_put_back(installed, fail, replaced):
+    """A release that does not start replaces none."""
+    machine = FakeMachine(fail=fail)
+    socket = installed.tree / SOCKET
+    socket.write_text(socket.read_text().replace("4096", "2048"))
+    refusal(installed.installation(machine).install, 60)
+
+    assert len(machine.ran("restart embeddings.socket")) == replaced
+    assert "4096" in installed.etc("systemd/system/embeddings.socket").read_text()
+    assert machine.commands[-1].endswith("start embeddings.service")
+    assert not list(installed.root.glob("run/**/*hold*"))
 
 
 def test_a_second_run_at_a_time_is_refused(tmp_path):

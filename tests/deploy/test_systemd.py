@@ -248,6 +248,7 @@ def test_an_upgrade_keeps_the_settings_and_can_be_rolled_back(installed, sources
         with (
             change(sources / "pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"'),
             change(sources / "deploy/systemd/embeddings.env", "EMBED_THREADS=64", "EMBED_THREADS=32"),
+            change(sources / "deploy/systemd/embeddings.socket", "Backlog=4096", "Backlog=2048"),
         ):
             said = installed.run("/src/deploy/install")
         upgraded = installed.run("readlink /opt/embeddings/current").strip()
@@ -261,6 +262,20 @@ def test_an_upgrade_keeps_the_settings_and_can_be_rolled_back(installed, sources
     assert kept == ours
     assert "EMBED_THREADS=32" in new
     assert installed.run("readlink /opt/embeddings/current").strip() == before
+
+
+def test_a_changed_socket_is_applied_and_loses_nothing(installed, load):
+    backlog = "ss -xlH src /run/embeddings.socket | awk '{print $4}'"
+    with load() as answers:
+        answers.wait_for(20)
+        installed.run("/opt/embeddings/releases/0.2.0-*/deploy/install")
+        changed = installed.run(backlog)
+        answers.wait_for(20)
+        installed.run("/opt/embeddings/current/deploy/install --rollback")
+        answers.wait_for(20)
+
+    assert not answers.wrong
+    assert (changed, installed.run(backlog)) == ("2048\n", "4096\n")
 
 
 def test_an_interrupted_upgrade_is_rolled_back(installed, load):
