@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeVar, cast
 import msgspec
 import orjson
 from flask import Response, current_app, request
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from service.engine.engine import Engine
 from service.engine.model import Embeddings
@@ -36,6 +36,7 @@ def read(shape: type[Shape]) -> Shape:
 
     Raises:
         InvalidInput: the body is not JSON or does not fit; the error names the member.
+        RequestEntityTooLarge: the body is longer than EMBED_MAX_BODY_BYTES.
         UnsupportedMediaType: the body is compressed.
     """
     _refuse_compression()
@@ -62,8 +63,8 @@ def _refuse_compression() -> None:
 
 def _read_body() -> bytes:
     body = request.get_data(cache=False)
-    if request.content_length is None:
-        request.stream.read(1)  # Werkzeug cuts a chunked body at the limit; reading on raises RequestEntityTooLarge
+    if not request.content_length and request.environ["wsgi.input"].read(1):
+        raise RequestEntityTooLarge  # Werkzeug cuts a chunked body at the limit without an error
     return body.removeprefix(BYTE_ORDER_MARK)
 
 

@@ -1,3 +1,4 @@
+import io
 import json
 
 import pytest
@@ -91,6 +92,15 @@ def test_a_body_over_the_limit_is_answered_with_the_limit(client):
     answer = client.post("/v1/embeddings", json={"input": "a" * 20_001})
 
     assert_refused(answer, 413, None, "larger than 20000 bytes")
+
+
+@pytest.mark.parametrize(("size", "status"), [(20_000, 200), (20_001, 413), (200_000, 413)])
+def test_a_chunked_body_has_the_same_limit(client, size, status):
+    body = io.BytesIO(b'{"input": "a"}'.ljust(size))
+    chunked = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}
+    answer = client.post("/embed", input_stream=body, environ_overrides=chunked)
+
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "DEFLATE", "identity, x-gzip"])
