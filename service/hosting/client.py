@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import select
 import socket
 import sys
@@ -20,6 +21,9 @@ WSGIApp = Callable[[Environ, Any], Iterable[bytes]]
 MAX_DRAIN_BYTES = 256 * 2**20
 MAX_DRAIN_SECONDS = 30.0
 DRAIN_BYTES = 2**16
+
+#: A Content-Length that can be a length.
+LENGTH = re.compile("[0-9]{1,18}")
 
 #: A body whose end cannot be found counts as sent once its connection was quiet for so long.
 QUIET_MILLISECONDS = 1000
@@ -59,7 +63,7 @@ class Body:
                 self._read = Chunks().read
                 environ["wsgi.input_terminated"] = True
         ends = not length and environ.get("wsgi.input_terminated")
-        self._left = sys.maxsize if ends else int(length) if length.isdecimal() else 0
+        self._left = sys.maxsize if ends else int(length) if LENGTH.fullmatch(length) else 0
         self.is_read = self._left == 0
 
     def read(self, size: int = -1) -> bytes:

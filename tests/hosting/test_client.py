@@ -73,7 +73,7 @@ def test_an_answer_to_a_body_that_was_read_is_passed_on_as_it_is():
     assert connection(environ(Input(b"abcde"), 5), None) is answer
 
 
-@pytest.mark.parametrize("length", ["", "abc", "-1", "0"])
+@pytest.mark.parametrize("length", ["", "abc", "-1", "0", "9" * 5000])
 def test_without_a_length_nothing_is_read(length):
     stream = Input(b"")
 
