@@ -7,7 +7,9 @@ import signal
 import pytest
 import requests
 
-from service.models import sources
+from service.models import export, sources
+from service.models.artifact import Artifact
+from service.models.sources import Source
 
 pytestmark = [pytest.mark.server, pytest.mark.model]
 
@@ -15,18 +17,19 @@ OLD, NEW = "a" * 40, "b" * 40
 
 
 @pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """A Hub cache with two commits of a model; its ``main`` is the old one until a test moves it."""
+def hub(tmp_path, monkeypatch, cache):
+    """A compiled model in a Hub cache, with two commits; its ``main`` is the old one until a test moves it."""
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    cache = tmp_path / "hf/hub/models--lab--minilm"
+    hub = tmp_path / "hf/hub/models--lab--minilm"
     for commit in (OLD, NEW):
         shutil.copytree(
-            sources.find("all-MiniLM-L6-v2").directory, cache / "snapshots" / commit, copy_function=os.symlink
+            sources.find("all-MiniLM-L6-v2").directory, hub / "snapshots" / commit, copy_function=os.symlink
         )
-    (cache / "refs").mkdir()
-    (cache / "refs/main").write_text(OLD)
-    return cache
+    (hub / "refs").mkdir()
+    (hub / "refs/main").write_text(OLD)
+    export.ensure(Artifact(Source("lab/minilm", hub / "snapshots" / OLD), cache))
+    return hub
 
 
 def revision_of(service):
