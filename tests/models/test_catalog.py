@@ -4,6 +4,7 @@ import pytest
 
 from service.errors import BadSetting, ModelUnusable
 from service.models import catalog
+from service.models.artifact import Unsupported
 from service.settings import Settings
 
 
@@ -16,7 +17,8 @@ class Backends:
         monkeypatch.setattr(catalog, "_has_gpu", lambda: gpu)
         monkeypatch.setattr(catalog.cpu, "has_bfloat16", lambda: False)
         monkeypatch.setattr(catalog.cpu, "cores", lambda: 8)
-        monkeypatch.setattr(catalog.export, "ensure", lambda _: None)
+        self.manifest = None
+        monkeypatch.setattr(catalog.export, "ensure", lambda _: self.manifest)
         monkeypatch.setattr(catalog.openvino, "load", self.openvino)
         monkeypatch.setattr(catalog, "TorchModel", self.torch)
 
@@ -29,9 +31,10 @@ class Backends:
         self.loaded.append(("torch", device, dtype, threads))
 
 
-def loaded(monkeypatch, *, gpu=False, refuse=False, **settings):
+def loaded(monkeypatch, *, gpu=False, refuse=False, manifest=None, **settings):
     backends = Backends(monkeypatch, gpu)
     backends.refuse = refuse
+    backends.manifest = manifest
     catalog.load(Settings(**settings), worker=1, workers=2)
     return backends.loaded
 
@@ -55,6 +58,13 @@ def test_on_a_gpu_float16_may_be_asked_for(monkeypatch):
 def test_torch_serves_what_openvino_cannot_and_one_warning_says_so(monkeypatch, caplog):
     assert loaded(monkeypatch, refuse=True) == [("torch", "auto", "float32", 4)]
     assert caplog.messages == ["it cannot be run by OpenVINO; serving it with torch, which is slower"]
+
+
+def test_torch_serves_a_model_that_could_not_be_compiled(monkeypatch, caplog):
+    unsupported = Unsupported(name="some", versions={}, reason="RuntimeError: no such operation")
+
+    assert loaded(monkeypatch, manifest=unsupported) == [("torch", "auto", "float32", 4)]
+    assert caplog.messages[0].startswith("some cannot be run by OpenVINO: RuntimeError: no such operation; serving it")
 
 
 def test_openvino_that_was_asked_for_is_not_replaced(monkeypatch):

@@ -1,11 +1,13 @@
 """From a model to an artifact: once, complete or not at all, and never a wrong one."""
 
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from unittest.mock import ANY
 
 import numpy as np
@@ -109,6 +111,20 @@ def test_the_export_of_a_process_that_is_gone_does_not_begin(source, tmp_path):
     with start_export(source, tmp_path, "--attached", stdin=subprocess.DEVNULL) as process:
         assert process.wait(60) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_process_leaves_no_export_behind(source, tmp_path):
+    environ = {"EMBED_MODEL": str(source.directory), "EMBED_CACHE_DIR": str(tmp_path), "EMBED_DEVICE": "cpu"}
+    command = [sys.executable, "-m", "service", "check"]
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | environ, stderr=subprocess.PIPE, text=True) as process:
+        wait_for_line(process, "compiling")
+        (exporting,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        end = os.pidfd_open(int(exporting))
+        process.kill()
+
+    assert select.select([end], [], [], 300)[0]
+    os.close(end)
+    assert list(tmp_path.glob("[!.]*")) == []  # it did not finish
 
 
 def fail(monkeypatch, error):
