@@ -19,6 +19,13 @@ Nothing here knows HTTP: each dialect maps the request errors to its own status 
 
 import re
 
+#: In messages of torch, OpenVINO and the kernel, whose exceptions are plain RuntimeErrors.
+RAN_OUT = re.compile(
+    "(out of|not enough|(can.?t|cannot|could not|failed to) allocate).*memory|bad_alloc|bad allocation"
+    "|no space left|too many open files|temporarily unavailable|start new thread",
+    re.IGNORECASE,
+)
+
 
 class ServiceError(Exception):
     """The root: the message is written for the person who has to act on it."""
@@ -83,3 +90,18 @@ def split_complaint(complaint: str) -> tuple[str, str]:
     assert match is not None
     problem, place = match.groups("")
     return place, problem[0].lower() + problem[1:]
+
+
+def first_line(error: BaseException) -> str:
+    """Return an error of a library as one line: its class, and its message up to the first line that says something."""
+    said: list[str] = []
+    for line in filter(None, map(str.strip, str(error).splitlines())):
+        said.append(line)
+        if not line.endswith(":"):  # else it only announces the next
+            break
+    return ": ".join([type(error).__name__, *([" ".join(said)] if said else [])])
+
+
+def has_run_out(error: BaseException) -> bool:
+    """Tell whether memory, threads, files or the disk ran out, which says nothing of the model and may pass."""
+    return isinstance(error, MemoryError) or bool(RAN_OUT.search(str(error)))

@@ -14,22 +14,39 @@ PASSAGE = (
     "viel Wasser; les élèves étaient déjà partis. E = mc² – ½ of 1,024 items cost €3.75 😀 and nobody asked why. "
 )
 
+#: How many of them decide whether OpenVINO's vectors are right.
 COUNT = 32
 
 #: Longer texts prove nothing further, and the reference's attention grows with their square.
 LONGEST = 2048
 
 
-def texts(max_length: int | None) -> list[str]:
-    """Return ``COUNT`` texts from the empty one to one that a model of ``max_length`` tokens has to cut."""
-    longest = 6 * min(max_length or LONGEST, LONGEST)
-    lengths = [0, *np.geomspace(1, longest, COUNT - 1).round().astype(int)]
-    endless = PASSAGE * (2 + longest // len(PASSAGE))
-    return [endless[37 * i % len(PASSAGE) :][:length] for i, length in enumerate(lengths)]
+#: Of a text, characters that are more than one token in every language.
+CHARACTERS_PER_TOKEN = 6
+
+
+def texts(max_length: int | None, count: int) -> list[str]:
+    """Return ``count`` texts from the empty one to one that a model of ``max_length`` tokens has to cut."""
+    longest = CHARACTERS_PER_TOKEN * min(max_length or LONGEST, LONGEST)
+    lengths = [0, *np.geomspace(1, longest, count - 1).round().astype(int)]
+    return [_passage(37 * i, length) for i, length in enumerate(lengths)]
+
+
+def long_text(max_length: int | None) -> str:
+    """Return a text that a model of ``max_length`` tokens has to cut, however long that is."""
+    return _passage(0, CHARACTERS_PER_TOKEN * (max_length or LONGEST))
+
+
+def _passage(start: int, length: int) -> str:
+    return (PASSAGE * (2 + length // len(PASSAGE)))[start % len(PASSAGE) :][:length]
 
 
 def least_cosine(
-    embed: Callable[[Sequence[TokenIds]], Vectors], tokens: Sequence[TokenIds], expected: Vectors
+    embed: Callable[[Sequence[TokenIds]], Vectors],
+    tokens: Sequence[TokenIds],
+    expected: Vectors,
+    *,
+    equal_lengths: bool = False,
 ) -> float:
     """Compute the probes in batches of many shapes and return the smallest cosine to the reference's vectors.
 
@@ -37,13 +54,26 @@ def least_cosine(
         embed: what is to be judged; like ``Model.embed``.
         tokens: the token ids of n probes.
         expected: the reference's vectors, float32 of shape (n, dimension).
+        equal_lengths: whether only texts of one length may share a batch.
     """
-    found = [
-        cosines(embed(tokens[start : start + rows]), expected[start : start + rows])
-        for rows in (1, 3, 8)
-        for start in range(0, len(tokens), rows)
-    ]
+    indices = range(len(tokens))
+    if equal_lengths:
+        batches = [[index] * rows for rows in (1, 3) for index in indices]
+    else:
+        batches = [list(indices[start : start + rows]) for rows in (1, 3, 8) for start in indices[::rows]]
+    found = [cosines(embed([tokens[index] for index in batch]), expected[batch]) for batch in batches]
     return float(np.concatenate(found).min())
+
+
+def check_finite(vectors: Vectors) -> Vectors:
+    """Return ``vectors``.
+
+    Raises:
+        FloatingPointError: one of them holds NaN or infinity, which JSON cannot tell and nobody can search for.
+    """
+    if not np.isfinite(vectors).all():
+        raise FloatingPointError("the model gave NaN or infinity")
+    return vectors
 
 
 def cosines(ours: Vectors, expected: Vectors) -> npt.NDArray[np.float64]:

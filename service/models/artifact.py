@@ -53,9 +53,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, tag="compiled"):
     versions: dict[str, str]
     files: dict[str, str] = {}
     dimension: int
-    max_length: int | None
     prompt: str
     special_tokens: bool
+    split_special_tokens: bool
+    #: Only texts of one length may share a batch.
+    equal_lengths: bool
     layout: Layout
     cpu: str
     #: By dtype: the smallest cosine to the reference over the probes, measured on ``cpu``.

@@ -7,9 +7,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from service.engine.model import TokenIds
+from service.engine.model import PaddingLimits, TokenIds
 
 Array = npt.NDArray[np.int64]
+
+#: For models whose vectors depend on the padding, such as FNet and ConvBERT.
+EQUAL_LENGTHS = PaddingLimits(ratio=1.0, slack=0)
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -30,8 +33,11 @@ class Layout(msgspec.Struct, frozen=True):
 
 
 def padded(batch: Sequence[TokenIds], pad_id: int, side: str) -> tuple[Array, Array]:
-    """Return ``input_ids`` and ``attention_mask``, int64 of shape (len(batch), longest)."""
-    longest = max(map(len, batch))
+    """Return ``input_ids`` and ``attention_mask``, int64 of shape (len(batch), longest).
+
+    A text without a token, which a tokenizer without special tokens makes of "", becomes padding: one column at least.
+    """
+    longest = max(1, *map(len, batch))
     ids = np.full((len(batch), longest), pad_id, np.int64)
     mask = np.zeros_like(ids)
     for row, tokens in enumerate(batch):
@@ -42,6 +48,9 @@ def padded(batch: Sequence[TokenIds], pad_id: int, side: str) -> tuple[Array, Ar
 
 
 def flat(batch: Sequence[TokenIds]) -> tuple[Array, Array]:
-    """Return ``input_ids`` end to end and the ``offsets`` where each text begins, int64."""
+    """Return ``input_ids`` end to end and the ``offsets`` where each text begins, int64.
+
+    A text of one token more stands at the end, and its vector has to be dropped: OpenVINO cannot end with an empty one.
+    """
     lengths = [len(tokens) for tokens in batch]
-    return np.concatenate(batch).astype(np.int64), np.cumsum([0, *lengths[:-1]], dtype=np.int64)
+    return np.concatenate([*batch, [0]]).astype(np.int64), np.cumsum([0, *lengths], dtype=np.int64)

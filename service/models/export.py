@@ -7,35 +7,27 @@ import errno
 import importlib.util
 import logging
 import os
-import re
 import shutil
 import time
 import warnings
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from service import cpu
-from service.engine.model import Vectors
-from service.errors import ModelUnusable
+from service.errors import ModelUnusable, first_line, has_run_out
 from service.models import accuracy, cache, child, digests, files
 from service.models.artifact import Artifact, Manifest, Probes, Stale, Unsupported
 from service.models.openvino import LEAST_COSINE, OpenVinoModel, runtime
+from service.models.reference import plain_attention
 from service.models.torch import TorchModel
 
 log = logging.getLogger(__name__)
 
 MADE_WITH = ("openvino", "sentence-transformers", "tokenizers", "torch", "transformers")
-
-#: In the message of an error that says nothing of the model: memory, threads or files ran out.
-RAN_OUT = re.compile(
-    "(out of|not enough|can.?t allocate|cannot allocate|failed to allocate).*memory|bad_alloc|bad allocation"
-    "|no space left|too many open files|temporarily unavailable|start new thread",
-    re.IGNORECASE,
-)
 
 #: Less room than this is a full disk.
 MIN_FREE_BYTES = 2**20
@@ -115,9 +107,10 @@ def _manifest(artifact: Artifact, reference: TorchModel) -> Manifest:
         name=artifact.source.name,
         versions={package: version(package) for package in MADE_WITH},
         dimension=reference.dimension,
-        max_length=reference.tokenizer.max_length,
         prompt=reference.tokenizer.prompt,
         special_tokens=reference.tokenizer.special_tokens,
+        split_special_tokens=reference.tokenizer.split_special_tokens,
+        equal_lengths=reference.equal_lengths,
         layout=reference.layout,
         cpu=cpu.name(),
     )
@@ -126,20 +119,31 @@ def _manifest(artifact: Artifact, reference: TorchModel) -> Manifest:
 def _write_files(directory: Path, reference: TorchModel, manifest: Manifest) -> Manifest | Unsupported:
     """Write the artifact's files and return its manifest; if OpenVINO cannot run the model, write none."""
     directory.mkdir()
-    texts = accuracy.texts(manifest.max_length)
-    tokens = reference.tokenize(texts)
-    log.info("computing %d probes of up to %d tokens with the reference", len(texts), max(map(len, tokens)))
+    _write_probes(directory, reference)
+    problem = Exception()
+    for attention in (nullcontext, plain_attention):
+        try:
+            with attention(reference.pipeline):
+                _convert(reference, directory / "model.xml")
+            cosines = _measure_accuracy(directory, manifest)
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001  # tracer, converter and compiler raise what they like
+            problem = error
+            if has_run_out(error):
+                break
+        else:
+            names = [path.name for path in directory.iterdir()]
+            return msgspec.structs.replace(manifest, files=digests.compute(directory, names), cosines=cosines)
+    return _give_up(directory, manifest, problem)
+
+
+def _write_probes(directory: Path, reference: TorchModel) -> None:
+    tokens = reference.tokenize(accuracy.texts(reference.tokenizer.max_length, accuracy.COUNT))
+    log.info("computing %d probes of up to %d tokens with the reference", len(tokens), max(map(len, tokens)))
     expected = np.concatenate([reference.embed([each]) for each in tokens])
     (directory / "tokenizer.json").write_text(reference.tokenizer.serialized(), encoding="utf-8")
     (directory / "probes.json").write_bytes(msgspec.json.encode(Probes.of(tokens, expected)))
-    try:
-        log.info("tracing and converting the graph")
-        _convert(reference, directory / "model.xml")
-        cosines = _measure_accuracy(directory, manifest, texts, expected)
-    except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, NotImplementedError) as error:
-        return _give_up(directory, manifest, error)
-    names = [path.name for path in directory.iterdir()]
-    return msgspec.structs.replace(manifest, files=digests.compute(directory, names), cosines=cosines)
 
 
 def _give_up(directory: Path, manifest: Manifest, error: Exception) -> Unsupported:
@@ -149,15 +153,13 @@ def _give_up(directory: Path, manifest: Manifest, error: Exception) -> Unsupport
         OSError: the disk is full.
         ModelUnusable: something else ran out; another try may succeed.
     """
-    lines = str(error).strip().splitlines()
-    reason = ": ".join([type(error).__name__, *lines[-1:]])
     if shutil.disk_usage(directory).free < MIN_FREE_BYTES:  # which OpenVINO does not say
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
-    if RAN_OUT.search(str(error)):
-        raise ModelUnusable(f"{manifest.name} could not be compiled for want of resources: {reason}")
+    if has_run_out(error):
+        raise ModelUnusable(f"{manifest.name} could not be compiled for want of resources: {first_line(error)}")
     shutil.rmtree(directory)
     directory.mkdir()
-    return Unsupported(name=manifest.name, versions=manifest.versions, reason=reason)
+    return Unsupported(name=manifest.name, versions=manifest.versions, reason=first_line(error))
 
 
 def _convert(reference: TorchModel, path: Path) -> None:
@@ -170,11 +172,9 @@ def _convert(reference: TorchModel, path: Path) -> None:
             self.pipeline = reference.pipeline
 
         def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-            features: dict[str, Any] = dict(zip(reference.layout.names, (first, second), strict=True))
-            features["prompt_length"] = reference.tokenizer.prompt_tokens
-            vectors: torch.Tensor = self.pipeline(features)["sentence_embedding"]
-            return vectors
+            return reference.forward(first, second)
 
+    log.info("tracing and converting the graph")
     batch = reference.tokenize([accuracy.PASSAGE[:length] for length in (60, 20, 4)])
     example = tuple(torch.from_numpy(array) for array in reference.layout.arrays(batch))
     with warnings.catch_warnings(), torch.inference_mode():
@@ -183,12 +183,15 @@ def _convert(reference: TorchModel, path: Path) -> None:
     runtime().save_model(model, path, compress_to_fp16=False)
 
 
-def _measure_accuracy(directory: Path, manifest: Manifest, texts: list[str], expected: Vectors) -> dict[str, float]:
+def _measure_accuracy(directory: Path, manifest: Manifest) -> dict[str, float]:
     """Compare with the reference in each dtype that this CPU has, through the code that will serve what was saved."""
+    probes = msgspec.json.decode((directory / "probes.json").read_bytes(), type=Probes)
     cosines = {}
     for dtype in ("float32", "bfloat16") if cpu.has_bfloat16() else ("float32",):
         model = OpenVinoModel(directory, manifest, dtype, cpu.cores())
-        cosines[dtype] = accuracy.least_cosine(model.embed, model.tokenize(texts), expected)
+        cosines[dtype] = accuracy.least_cosine(
+            model.embed, probes.token_ids(), probes.expected(), equal_lengths=manifest.equal_lengths
+        )
         log.info("%s: cosine to the reference >= %.7f", dtype, cosines[dtype])
     if not cosines["float32"] >= LEAST_COSINE["float32"]:
         raise ValueError(f"the compiled model comes only to cosine {cosines['float32']:.6f} of the reference")

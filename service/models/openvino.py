@@ -12,6 +12,7 @@ from service.engine.model import PaddingLimits, TokenIds, Vectors
 from service.errors import ModelUnusable
 from service.models import accuracy
 from service.models.artifact import Artifact, Manifest
+from service.models.batches import EQUAL_LENGTHS
 from service.models.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -46,13 +47,13 @@ class OpenVinoModel:
         self.revision: str | None = None
         self.dimension = manifest.dimension
         self.max_batch_tokens = MAX_BATCH_TOKENS
-        self.padding_limits = PADDING_LIMITS
+        self.padding_limits = EQUAL_LENGTHS if manifest.equal_lengths else PADDING_LIMITS
         self._layout = manifest.layout
-        self._tokenizer = Tokenizer(
+        self.tokenizer = Tokenizer(
             (directory / "tokenizer.json").read_text(encoding="utf-8"),
-            manifest.max_length,
             manifest.prompt,
             special_tokens=manifest.special_tokens,
+            split_special_tokens=manifest.split_special_tokens,
         )
         self._request = _compile(directory / "model.xml", dtype, threads).create_infer_request()
         # The first batch allocates. It must also run alone: two threads that meet in the binding's first use of a
@@ -61,7 +62,7 @@ class OpenVinoModel:
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return the token ids of each text, cut at the model's length."""
-        return self._tokenizer.encode(texts)
+        return self.tokenizer.encode(texts)
 
     def embed(self, batch: Sequence[TokenIds]) -> Vectors:
         """Return float32 of shape (len(batch), dimension)."""
@@ -69,8 +70,8 @@ class OpenVinoModel:
         for index, tensor in enumerate(tensors):
             self._request.set_input_tensor(index, tensor)
         self._request.infer()
-        vectors: Vectors = self._request.get_output_tensor(0).data.copy()
-        return vectors
+        vectors: Vectors = self._request.get_output_tensor(0).data[: len(batch)].copy()
+        return accuracy.check_finite(vectors)
 
 
 def load(artifact: Artifact, manifest: Manifest, dtype: str, threads: int) -> OpenVinoModel:
@@ -92,7 +93,9 @@ def load(artifact: Artifact, manifest: Manifest, dtype: str, threads: int) -> Op
     cosine = manifest.cosines.get(chosen) if manifest.cpu == cpu.name() else None
     if cosine is None:
         known = artifact.probes()
-        cosine = accuracy.least_cosine(model.embed, known.token_ids(), known.expected())
+        cosine = accuracy.least_cosine(
+            model.embed, known.token_ids(), known.expected(), equal_lengths=manifest.equal_lengths
+        )
     if not cosine >= LEAST_COSINE[chosen]:
         complaint = f"{manifest.name}: OpenVINO in {chosen} comes only to cosine {cosine:.6f} of the reference"
         if chosen != "bfloat16" or dtype != "auto":
@@ -102,7 +105,7 @@ def load(artifact: Artifact, manifest: Manifest, dtype: str, threads: int) -> Op
     log.info(
         "%s: %d dimensions, at most %s tokens a text, OpenVINO %s with %d threads, "
         "cosine to float32 sentence-transformers >= %.6f, ready in %.2f s",
-        *(model.name, model.dimension, manifest.max_length, chosen, threads, cosine, time.monotonic() - started),
+        *(model.name, model.dimension, model.tokenizer.max_length, chosen, threads, cosine, time.monotonic() - started),
     )
     return model
 

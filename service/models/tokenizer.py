@@ -12,34 +12,42 @@ SHORT = 500
 
 
 class Tokenizer:
-    """A model's Rust tokenizer, cut at the model's length, without padding.
+    """A model's Rust tokenizer, without padding.
 
     Args:
-        serialized: the tokenizer as JSON, what ``tokenizer.json`` holds; its padding and truncation are replaced.
-        max_length: the most tokens of a text, special tokens included; None for no limit.
+        serialized: the tokenizer as JSON, what ``tokenizer.json`` holds; its truncation is kept, its padding is not.
         prompt: put before every text, as sentence-transformers does with a model's default prompt.
         special_tokens: whether to add the model's special tokens.
+        split_special_tokens: whether a special token that a text holds is read as ordinary characters.
     """
 
     def __init__(
         self,
         serialized: str,
-        max_length: int | None = None,
         prompt: str = "",
         *,
         special_tokens: bool = True,
+        split_special_tokens: bool = False,
     ) -> None:
         import tokenizers
 
         self._tokenizer = tokenizers.Tokenizer.from_str(serialized)
         self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-        if max_length is not None:
-            self._tokenizer.enable_truncation(max_length)
-        self.max_length = max_length
+        self._tokenizer.encode_special_tokens = split_special_tokens  # the JSON does not hold it
         self.prompt = prompt
         self.special_tokens = special_tokens
-        self.prompt_tokens = self._count_prompt_tokens()
+        self.split_special_tokens = split_special_tokens
+        self.prompt_tokens = self._count_prompt_tokens() if prompt else 0
+
+    @property
+    def max_length(self) -> int | None:
+        """The most tokens of a text, special tokens included; None for no limit."""
+        truncation: dict[str, int] = self._tokenizer.truncation or {}
+        return truncation.get("max_length")
+
+    def limit(self, max_length: int) -> None:
+        """Cut texts at ``max_length`` tokens, on the side on which they are cut already."""
+        self._tokenizer.enable_truncation(**((self._tokenizer.truncation or {}) | {"max_length": max_length}))
 
     def encode(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return the token ids of each text, prompt and special tokens included."""
@@ -51,6 +59,10 @@ class Tokenizer:
             [self.prompt + text for text in texts], add_special_tokens=self.special_tokens
         )
         return [np.array(encoding.ids, np.int32) for encoding in encodings]
+
+    def special_strings(self) -> list[str]:
+        """Return the texts of the special tokens."""
+        return [token.content for token in self._tokenizer.get_added_tokens_decoder().values() if token.special]
 
     def serialized(self) -> str:
         """Return the tokenizer as JSON, from which another one can be made."""

@@ -1,23 +1,21 @@
 """The reference backend: a sentence-transformers model on CUDA or the CPU, forward by forward."""
 
 import logging
-import math
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from service.engine.model import PaddingLimits, TokenIds, Vectors
-from service.errors import ModelUnusable
-from service.models import accuracy, sources
-from service.models.batches import Layout
+from service.errors import ModelUnusable, first_line, has_run_out
+from service.models import accuracy, reference, sources
+from service.models.batches import EQUAL_LENGTHS
 from service.models.sources import Source
-from service.models.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import torch
-    from sentence_transformers import SentenceTransformer
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +26,17 @@ MAX_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 #: (not measured on a GPU).
 PADDING_LIMITS = {"cpu": PaddingLimits(ratio=1.25, slack=8), "cuda": PaddingLimits(ratio=2.0, slack=64)}
 
-#: Encoded both ways at load: short, long, Chinese, empty.
-PROBES = ["a", "The quick brown fox jumps over the lazy dog. " * 40, "今天天气真好,我们去公园散步吧。", ""]
+#: The least cosine to the reference with which each dtype is served. torch computes MiniLM in bfloat16 to 0.9964.
+LEAST_COSINE = {"float32": 1 - 1e-6, "bfloat16": 0.99, "float16": 0.999}
+
+#: Texts that are computed at load and compared with the reference.
+PROBES = 8
+
+#: Special tokens that one text of the comparison holds; T5 has a hundred, some models a thousand.
+SPECIAL_STRINGS = 32
+
+#: Texts of at most this many tokens are computed in one batch at load, to see whether that changes their vectors.
+SHORT_PROBE = 128
 
 
 class TorchModel:
@@ -49,21 +56,24 @@ class TorchModel:
     """
 
     def __init__(self, source: Source, device: str, dtype: str, threads: int, worker: int = 1) -> None:
-        import torch
-
         started = time.monotonic()
         sources.verify(source)
         self.name = source.name
         self.revision = source.revision
-        self.pipeline = _load(source, _pick_device(device, worker), threads)
-        self.tokenizer = _tokenizer_of(self.pipeline)
-        self.layout = _layout_of(self.pipeline)
+        self.pipeline = reference.load(source.directory, _pick_device(device, worker), threads)
+        if dtype == "float32":
+            self.pipeline.float()
         self.max_batch_tokens = MAX_BATCH_TOKENS[self.pipeline.device.type]
         self.padding_limits = PADDING_LIMITS[self.pipeline.device.type]
         try:
-            self.dimension, cosine = self._verify(source, dtype)
-        except torch.OutOfMemoryError as error:
-            raise ModelUnusable(f"{source.directory} has no room on {self.pipeline.device}: {error}") from None
+            self.layout = reference.layout_of(self.pipeline)
+            self.tokenizer = reference.tokenizer_of(self.pipeline, self.layout)
+            cosine = self._verify(source.directory, dtype)
+        except ModelUnusable:
+            raise
+        except Exception as error:  # noqa: BLE001  # a model's code and torch raise what they like
+            problem = f"has no room on {self.pipeline.device}" if has_run_out(error) else "fails on a text"
+            raise ModelUnusable(f"{source.directory} {problem}: {first_line(error)}") from None
         log.info(
             "%s: %d dimensions, at most %s tokens a text, torch %s on %s with %d threads, "
             "cosine to float32 sentence-transformers >= %.6f, ready in %.1f s",
@@ -82,25 +92,76 @@ class TorchModel:
         import torch
 
         with torch.inference_mode():
-            arrays = zip(self.layout.names, self.layout.arrays(batch), strict=True)
-            features = {name: torch.from_numpy(array).to(self.pipeline.device) for name, array in arrays}
-            output = self.pipeline({**features, "prompt_length": self.tokenizer.prompt_tokens})
-            vectors: Vectors = output["sentence_embedding"].float().cpu().numpy()
-            return vectors
+            arrays = [torch.from_numpy(array).to(self.pipeline.device) for array in self.layout.arrays(batch)]
+            vectors: Vectors = self.forward(*arrays)[: len(batch)].float().cpu().numpy()
+            return accuracy.check_finite(vectors)
 
-    def _verify(self, source: Source, dtype: str) -> tuple[int, float]:
-        """Compare with ``SentenceTransformer.encode``, take on ``dtype``; return a vector's width and the cosine."""
+    def forward(self, first: "torch.Tensor", second: "torch.Tensor") -> "torch.Tensor":
+        """Return the vectors of the two arrays of a batch, as ``Layout`` names them."""
+        features = dict(zip(self.layout.names, (first, second), strict=True))
+        output = self.pipeline({**features, "prompt_length": self.tokenizer.prompt_tokens})
+        vectors: torch.Tensor = output["sentence_embedding"][:, : self.pipeline.truncate_dim]
+        return vectors
+
+    def _verify(self, directory: Path, dtype: str) -> float:
+        """Compare with ``SentenceTransformer.encode``, take on ``dtype``, and return the smallest cosine."""
         import torch
 
-        expected = self.pipeline.encode(PROBES, show_progress_bar=False)
-        ours = self.embed(self.tokenize(PROBES))
-        if not np.allclose(ours, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max()):
+        texts = accuracy.texts(self.tokenizer.max_length, PROBES)
+        tokens = self.tokenize(texts)
+        vectors = self._embed_alone(tokens)
+        self.dimension = vectors.shape[1]
+        known = [i for i in self._compare_tokens(directory, texts) if len(tokens[i])]
+        expected = self.pipeline.encode([texts[i] for i in known], batch_size=1, show_progress_bar=False)
+        if not np.allclose(vectors[known], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max()):
             raise ModelUnusable(
-                f"{source.directory}: its vectors here differ from SentenceTransformer.encode by up to "
-                f"{np.abs(ours - expected).max():.2g}; models with such preprocessing are not supported"
+                f"{directory}: its vectors here differ from SentenceTransformer.encode by up to "
+                f"{np.abs(vectors[known] - expected).max():.2g}; models with such preprocessing are not supported"
             )
+        self._compare_neighbours(tokens, vectors)
         self.pipeline.to(getattr(torch, dtype))
-        return ours.shape[1], float(accuracy.cosines(self.embed(self.tokenize(PROBES)), expected).min())
+        cosine = float(accuracy.cosines(self._embed_alone([tokens[i] for i in known]), expected).min())
+        if not cosine >= LEAST_COSINE[dtype]:
+            raise ModelUnusable(
+                f"{directory}: torch in {dtype} comes only to cosine {cosine:.6f} of the reference; set "
+                "EMBED_DTYPE=float32"
+            )
+        return cosine
+
+    def _embed_alone(self, tokens: Sequence[TokenIds]) -> Vectors:
+        return np.concatenate([self.embed([each]) for each in tokens])
+
+    def _compare_tokens(self, directory: Path, texts: list[str]) -> list[int]:
+        """Compare token ids with the reference's; return the indices of ``texts`` that it reads as far as we do."""
+        limit = self.tokenizer.max_length
+        special = " a ".join(self.tokenizer.special_strings()[:SPECIAL_STRINGS])
+        read = []
+        for index, text in enumerate([*texts, special, accuracy.long_text(limit)]):
+            prompt = self.tokenizer.prompt or None
+            theirs = self.pipeline.preprocess([text], prompt=prompt)["input_ids"].flatten().numpy()
+            if limit is not None and len(theirs) > limit:
+                continue  # the reference has no limit, or one that its positions do not reach
+            if not np.array_equal(theirs, self.tokenize([text])[0]):
+                raise ModelUnusable(
+                    f"{directory}: its token ids here differ from those of SentenceTransformer for {text[:40]!r}; "
+                    "models with such preprocessing are not supported"
+                )
+            read.append(index)
+        return [index for index in read if index < len(texts)]
+
+    def _compare_neighbours(self, tokens: Sequence[TokenIds], alone: Vectors) -> None:
+        """Let only texts of one length share a batch if a vector depends on what it is padded to."""
+        short = [index for index, each in enumerate(tokens) if 0 < len(each) <= SHORT_PROBE]
+        cosine = accuracy.cosines(self.embed([tokens[index] for index in short]), alone[short]).min()
+        dtype = str(self.pipeline.dtype).removeprefix("torch.")
+        self.equal_lengths = not cosine >= LEAST_COSINE[dtype]
+        if self.equal_lengths:
+            self.padding_limits = EQUAL_LENGTHS
+            log.warning(
+                "%s: a longer text in the same batch changes a text's vector (cosine %.6f), so only texts of equal "
+                "length share one, which is slower",
+                *(self.name, cosine),
+            )
 
 
 def _pick_device(device: str, worker: int) -> str:
@@ -124,48 +185,4 @@ def _log_memory(device: "torch.device", worker: int) -> None:
     log.info(
         "worker %d holds %d MB on %s, and its CUDA context beside that; %d of %d MB are free for others",
         *(worker, ours, device, free, total),
-    )
-
-
-def _load(source: Source, device: str, threads: int) -> "SentenceTransformer":
-    import torch
-    import transformers
-    from sentence_transformers import SentenceTransformer
-
-    for library in ("sentence_transformers", "transformers"):
-        logging.getLogger(library).setLevel(logging.ERROR)
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    torch.set_num_threads(threads)
-    try:
-        model = SentenceTransformer(str(source.directory), device=device, trust_remote_code=False)
-    except Exception as error:  # noqa: BLE001  # damaged files make three libraries raise what they like
-        reason = str(error).strip().splitlines()[0]
-        raise ModelUnusable(f"{source.directory} cannot be loaded: {type(error).__name__}: {reason}") from None
-    return model.eval()
-
-
-def _layout_of(model: "SentenceTransformer") -> Layout:
-    from sentence_transformers.base.modules import Transformer
-    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-
-    first = model[0]
-    if isinstance(first, StaticEmbedding):
-        return Layout("flat")
-    if isinstance(first, Transformer):
-        return Layout("padded", model.tokenizer.pad_token_id or 0, model.tokenizer.padding_side)
-    raise ModelUnusable(f"the first module of the model is {type(first).__name__}, which is not supported")
-
-
-def _tokenizer_of(model: "SentenceTransformer") -> Tokenizer:
-    prompt = model.prompts.get(model.default_prompt_name or "") or ""
-    rust = getattr(model.tokenizer, "backend_tokenizer", model.tokenizer)
-    if not hasattr(rust, "encode_batch_fast"):
-        raise ModelUnusable(f"the tokenizer of the model, {type(rust).__name__}, has no Rust form (tokenizer.json)")
-    static = rust is model.tokenizer  # StaticEmbedding: bare tokens, cut as the tokenizer itself says, if at all
-    longest = (rust.truncation or {}).get("max_length") if static else model.max_seq_length
-    return Tokenizer(
-        rust.to_str(),  # a copy: SentenceTransformer sets padding and truncation on its own with each call
-        max_length=None if longest == math.inf else longest,
-        prompt=prompt,
-        special_tokens=not static,
     )

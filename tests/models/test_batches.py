@@ -12,5 +12,9 @@ def test_padding_is_on_the_models_side():
     assert as_lists(right.arrays([(1, 2), (4,)])) == [[[1, 2], [4, 0]], [[1, 1], [1, 0]]]
 
 
-def test_flat_marks_where_each_text_begins():
-    assert as_lists(Layout("flat").arrays([(1, 2), (), (3,)])) == [[1, 2, 3], [0, 2, 2]]
+def test_a_text_without_tokens_is_padding():
+    assert as_lists(Layout("padded", 9).arrays([()])) == [[[9]], [[0]]]
+
+
+def test_flat_marks_where_each_text_and_one_more_begins():
+    assert as_lists(Layout("flat").arrays([(1, 2), (), (3,)])) == [[1, 2, 3, 0], [0, 2, 2, 3]]

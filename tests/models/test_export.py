@@ -137,7 +137,10 @@ def fail(monkeypatch, error):
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (RuntimeError("long story\nno such operation"), "RuntimeError: no such operation"),
+        (
+            RuntimeError("Check failed at frontend.cpp:\nno such operation\nlong story"),
+            "RuntimeError: Check failed at frontend.cpp: no such operation",
+        ),
         (NotImplementedError(), "NotImplementedError"),
     ],
 )

@@ -23,7 +23,7 @@ def model():
 
 @pytest.fixture
 def engine(model):
-    engine = Engine(model)
+    engine = Engine(model, pytest.fail)
     yield engine
     engine.close()
 

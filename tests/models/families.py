@@ -1,0 +1,172 @@
+"""Tiny models with random weights, one for each family of architectures that has to be served, or refused."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from tests.models.variants import CHINESE, WORDS
+
+CORPUS = [" ".join(WORDS), CHINESE, "Der Fluß führt nach dem Regen viel Wasser", "The quick brown fox, 0123456789!"]
+
+#: What the weights' shapes have in common; names that an architecture does not know are left out.
+SHAPE = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+}
+
+
+NOTHING = MappingProxyType({})
+
+
+class Style(NamedTuple):
+    """How a tokenizer works, and the special tokens that it puts around a text."""
+
+    kind: str
+    template: str
+    special: dict[str, str]
+
+
+BERT = Style(
+    "WordPiece",
+    "[CLS] $A [SEP]",
+    {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"},
+)
+ROBERTA = Style("BPE", "<s> $A </s>", {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>", "mask": "<mask>"})
+LLAMA = Style("BPE", "<s> $A", {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>"})
+T5 = Style("BPE", "$A </s>", {"pad": "<pad>", "eos": "</s>", "unk": "<unk>"})
+GPT = Style("BPE", "", {"pad": "<|endoftext|>"})
+
+
+def tokenizer(style: Style, **settings: Any):
+    """Train a tokenizer of this style on a few words."""
+    import tokenizers
+    from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = style.kind == "WordPiece"
+    special = list(style.special.values())
+    rust = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]") if pieces else models.BPE())
+    rust.normalizer = normalizers.BertNormalizer() if pieces else None
+    rust.pre_tokenizer = pre_tokenizers.BertPreTokenizer() if pieces else pre_tokenizers.ByteLevel()
+    rust.decoder = decoders.WordPiece() if pieces else decoders.ByteLevel()
+    trainer = trainers.WordPieceTrainer if pieces else trainers.BpeTrainer
+    alphabet = [] if pieces else pre_tokenizers.ByteLevel.alphabet()
+    options = {"special_tokens": special, "initial_alphabet": alphabet, "show_progress": False}
+    rust.train_from_iterator(CORPUS, trainer(vocab_size=400, **options))
+    if style.template:
+        ids = [(token, rust.token_to_id(token)) for token in style.template.split() if token != "$A"]
+        rust.post_processor = processors.TemplateProcessing(single=style.template, special_tokens=ids)
+    names = {f"{name}_token": token for name, token in style.special.items()}
+    return PreTrainedTokenizerFast(tokenizer_object=rust, **names, **settings)
+
+
+class Family(NamedTuple):
+    """One architecture with its tokenizer, pooling and settings; ``edit`` changes members of the saved JSON files."""
+
+    config: str
+    style: Style = BERT
+    shape: Mapping[str, Any] = NOTHING
+    pooling: str = "mean"
+    include_prompt: bool = True
+    tokenizer: Mapping[str, Any] = NOTHING
+    options: Mapping[str, Any] = NOTHING
+    edit: Mapping[str, Any] = NOTHING
+    extra: tuple[str, ...] = ()
+    #: The length that the positions allow, where sentence-transformers does not know it and fails on longer texts.
+    limit: int | None = None
+
+
+SERVED = {
+    "BERT": Family("BertConfig"),
+    "BERT, cut at the left": Family("BertConfig", tokenizer={"truncation_side": "left"}),
+    "BERT, cut by its processor": Family(
+        "BertConfig", edit={"sentence_bert_config.json": {"processing_kwargs": {"text": {"max_length": 16}}}}
+    ),
+    "BERT, special tokens split": Family("BertConfig", tokenizer={"split_special_tokens": True}),
+    "BERT, padded at the left": Family("BertConfig", tokenizer={"padding_side": "left"}),
+    "BERT, truncate_dim": Family("BertConfig", options={"truncate_dim": 8}),
+    "BERT, prompt left out, none given": Family("BertConfig", include_prompt=False),
+    "BERT, prompt left out": Family(
+        "BertConfig", include_prompt=False, options={"prompts": {"q": "time: "}, "default_prompt_name": "q"}
+    ),
+    "BERT, length too large": Family(
+        "BertConfig", edit={"sentence_bert_config.json": {"max_seq_length": 100}}, limit=64
+    ),
+    "BERT and CNN": Family("BertConfig", extra=("CNN",)),
+    "XLM-R, no length": Family("XLMRobertaConfig", ROBERTA, {"max_position_embeddings": 66}, limit=64),
+    "ModernBERT": Family("ModernBertConfig", BERT, {"local_attention": 8, "global_attn_every_n_layers": 2}),
+    "Llama": Family("LlamaConfig", LLAMA, pooling="lasttoken"),
+    "Gemma": Family("GemmaConfig", LLAMA, {"head_dim": 8}),
+    "EmbeddingGemma": Family(
+        "Gemma3TextConfig", LLAMA, {"head_dim": 8, "sliding_window": 8, "use_bidirectional_attention": True}
+    ),
+    "Mistral, sliding window": Family("MistralConfig", LLAMA, {"sliding_window": 8}, "lasttoken"),
+    "Qwen2, no special tokens": Family("Qwen2Config", GPT, pooling="lasttoken"),
+    "GPT-2": Family("GPT2Config", GPT),
+    "T5, no length": Family("T5Config", T5, {"d_kv": 8, "d_ff": 48}),
+    "ConvBERT": Family("ConvBertConfig", BERT, {"embedding_size": 32}),
+    "MobileBERT": Family("MobileBertConfig", BERT, {"embedding_size": 16, "intra_bottleneck_size": 16}),
+    "FNet": Family("FNetConfig"),
+    "static": Family("static"),
+    "static, float16": Family("static", options={"dtype": "float16"}),
+    "model2vec": Family("static", options={"key": "embeddings"}),
+}
+
+
+def _config(family: Family, words: int, pad: int):
+    import transformers
+
+    cls = getattr(transformers, family.config)
+    names = [name for name in SHAPE if hasattr(cls(), name)]
+    return cls(vocab_size=words, pad_token_id=pad, **{name: SHAPE[name] for name in names}, **family.shape)
+
+
+def build(directory: Path, family: Family) -> Path:
+    """Save a model of this family, with the same random weights each time."""
+    import torch
+
+    torch.manual_seed(1)
+    (_build_static if family.config == "static" else _build_transformer)(directory, family)
+    for name, members in family.edit.items():
+        path = directory / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | members))
+    return directory
+
+
+def _build_transformer(directory: Path, family: Family):
+    import torch
+    import transformers
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer import modules
+
+    words = tokenizer(family.style, **family.tokenizer)
+    model = transformers.AutoModel.from_config(_config(family, len(words), words.pad_token_id))
+    for weights in model.parameters():  # with the usual deviation of 0.02 so narrow a model heeds attention little
+        torch.nn.init.normal_(weights, std=0.3)
+    model.save_pretrained(directory)
+    words.save_pretrained(directory)
+    transformer = Transformer(str(directory))
+    width = transformer.get_embedding_dimension()
+    extra = [modules.CNN(width, width) for _ in family.extra]
+    pooling = modules.Pooling(width, family.pooling, include_prompt=family.include_prompt)
+    SentenceTransformer(modules=[transformer, *extra, pooling], device="cpu", **family.options).save(str(directory))
+
+
+def _build_static(directory: Path, family: Family):
+    import torch
+    from safetensors.torch import load_file, save_file
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    words = StaticEmbedding(tokenizer(family.style).backend_tokenizer, embedding_dim=16)
+    SentenceTransformer(modules=[words], device="cpu").save(str(directory))
+    weights = load_file(directory / "model.safetensors")["embedding.weight"]
+    key, dtype = family.options.get("key", "embedding.weight"), family.options.get("dtype", "float32")
+    save_file({key: weights.to(getattr(torch, dtype))}, directory / "model.safetensors")
