@@ -124,7 +124,7 @@ def _config(family: Family, words: int, pad: int):
 
     cls = getattr(transformers, family.config)
     names = [name for name in SHAPE if hasattr(cls(), name)]
-    return cls(vocab_size=words, pad_token_id=pad, **{name: SHAPE[name] for name in names}, **family.shape)
+    return cls(vocab_size=words, pad_token_id=pad, **{name: SHAPE[name] for name in names} | family.shape)
 
 
 def build(directory: Path, family: Family) -> Path:
