@@ -32,7 +32,7 @@ serve: setup
 	@exec $(VENV)/bin/uwsgi --ini uwsgi.ini
 
 test: lint
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest --cov
 
 test-lowest: $(LOWEST)/.tests
 	$(LOWEST)/bin/pytest -m "not deploy and not systemd and not launchers"
