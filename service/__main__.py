@@ -4,8 +4,8 @@ import argparse
 import logging
 import sys
 import warnings
-from pathlib import Path
 
+from service import logs
 from service.errors import ServiceError, StartError
 from service.hosting import shutdown, systemd
 from service.hosting.master import Master
@@ -18,7 +18,7 @@ log = logging.getLogger("service")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return 0, or 1 after one line on standard error that says what to change."""
-    systemd.set_up_logging()
+    logs.set_up_logging()
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -52,12 +52,13 @@ def _check(_: argparse.Namespace) -> int:
         return 1
     if source.revision:
         print(source.revision)  # noqa: T201  # for preflight.py, which has the workers serve this commit
-    log.info("serving %s with %d workers on %s", source.name, settings.workers, settings.address())
+    address = "the socket that systemd holds" if systemd.holds_socket() else settings.address()
+    log.info("serving %s with %d workers on %s", source.name, settings.workers, address)
     return 0
 
 
 def _reload(options: argparse.Namespace) -> int:
-    Master(Path(Settings.from_env().run_dir)).reload(options.timeout)
+    Master(Settings.from_env().run_path()).reload(options.timeout)
     return 0
 
 

@@ -5,10 +5,11 @@ import time
 
 from flask import Flask
 
+from service import cpu
 from service.api import envelope, notes, openai, operations
 from service.engine.engine import Engine
 from service.engine.model import Model
-from service.hosting import malloc, monitor, shutdown, uwsgi
+from service.hosting import malloc, monitor, server, shutdown, uwsgi
 from service.hosting.client import Connection
 from service.hosting.per_process import PerProcess
 from service.models import catalog
@@ -41,7 +42,9 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
 
 def start_engine(settings: Settings, model: Model | None) -> Engine:
     """Load the model, unless it is given, and start the engine around it."""
-    model = model or catalog.load(settings, uwsgi.worker_number(), uwsgi.worker_count())
+    workers = server.worker_count() or settings.workers
+    cpu.limit_tokenizers(cpu.share(workers))
+    model = model or catalog.load(settings, uwsgi.worker_number(), workers)
     max_batch_tokens = None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens
     engine = Engine(model, shutdown.end_worker, max_batch_tokens, settings.request_timeout, settings.batch_timeout)
     atexit.register(engine.close)  # uWSGI skips it: there requests are finished before a worker ends

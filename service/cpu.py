@@ -20,6 +20,19 @@ def cores(root: Path = ROOT) -> int:
     return max(1, int(min(len(os.sched_getaffinity(0)), _quota(root))))
 
 
+def share(workers: int, root: Path = ROOT) -> int:
+    """Return the whole cores for each of ``workers`` processes, at least 1."""
+    return max(1, cores(root) // workers)
+
+
+def limit_tokenizers(threads: int) -> None:
+    """Limit the thread pool of ``tokenizers``, which knows no other process; call this before its first use.
+
+    Does nothing where the user has set it.
+    """
+    os.environ.setdefault("RAYON_NUM_THREADS", str(threads))
+
+
 def has_bfloat16(root: Path = ROOT) -> bool:
     """Tell whether the CPU has bfloat16 arithmetic: AMX or AVX512-BF16."""
     return bool(BFLOAT16 & set(_cpuinfo("flags", root).split()))

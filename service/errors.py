@@ -5,6 +5,7 @@
     │   ├── BadSetting        an EMBED_* variable is unknown or has a value that cannot be used
     │   └── ModelUnusable     the model is missing, unreadable or not a sentence-transformers model
     ├── CommandFailed     a command to a running service was not carried out
+    │   └── MasterBusy        the master answered late or in part; it may answer the next time
     └── RequestError      one request cannot be answered; the next one may
         ├── InvalidInput      the request cannot be served as written
         ├── UnknownModel      the request asks about a model that is not served here
@@ -45,6 +46,10 @@ class ModelUnusable(StartError):
 
 class CommandFailed(ServiceError):
     """A command to a running service was not carried out."""
+
+
+class MasterBusy(CommandFailed):
+    """uWSGI's master did not answer in time or in full; it may the next time."""
 
 
 class RequestError(ServiceError):

@@ -3,14 +3,17 @@
 import difflib
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import msgspec
 from msgspec import Meta
 
+from service import variables
 from service.errors import BadSetting, split_complaint
+from service.variables import PREFIX
 
-PREFIX = "EMBED_"
+ROOT = Path(__file__).parent.parent
 
 Count = Annotated[int, Meta(ge=1)]
 
@@ -37,7 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     socket: str = ""
     workers: Count = 1
     threads: Annotated[int, Meta(ge=2)] = 64
-    run_dir: str = "run"
+    run_dir: str = ""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -46,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Raises:
             BadSetting: a name is unknown or a value does not fit; the message names the variable.
         """
-        given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
+        given = variables.read(environ)
         for name in given:
             if name not in cls.variables():
                 raise BadSetting(f"{name} is not a setting{_suggestion(name, cls.variables())}")
@@ -55,11 +58,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         except msgspec.ValidationError as error:
             raise BadSetting(_explain(str(error), given)) from None
 
-    def address(self, environ: Mapping[str, str] = os.environ) -> str:
+    def address(self) -> str:
         """Return where ``uwsgi.ini`` makes uWSGI listen, for a person to read."""
-        if "LISTEN_FDS" in environ:
-            return "the socket that systemd holds"
         return self.socket or f"http://{self.http}"
+
+    def run_path(self) -> Path:
+        """Return the run directory: ``EMBED_RUN_DIR``, else ``run`` beside ``uwsgi.ini``."""
+        return Path(self.run_dir or ROOT / "run")
 
     @classmethod
     def variables(cls) -> dict[str, object]:

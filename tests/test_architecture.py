@@ -15,10 +15,12 @@ MODULES = sorted(path for path in SERVICE.rglob("*.py"))
 ALLOWED = {
     "errors": set(),
     "cpu": set(),
-    "settings": {"errors"},
+    "logs": set(),
+    "variables": {"errors"},
+    "settings": {"errors", "variables"},
     "engine": {"engine", "errors"},
     "models": {"models", "engine.model", "errors", "settings", "cpu"},
-    "hosting": {"hosting", "errors", "settings"},
+    "hosting": {"hosting", "errors", "logs", "variables"},
     "api": {"api", "engine", "errors"},
 }
 

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from service.errors import BadSetting
-from service.settings import Settings
+from service.settings import ROOT, Settings
 
 
 def test_without_variables_the_defaults_apply():
@@ -39,3 +41,24 @@ def test_a_value_that_does_not_fit_is_refused_by_name(variable, value, complaint
         Settings.from_env({variable: value})
 
     assert str(refusal.value).startswith(complaint)
+
+
+def test_a_port_in_place_of_an_address_is_a_misspelt_setting():
+    with pytest.raises(BadSetting, match="EMBED_PORT is not a setting"):
+        Settings.from_env({"EMBED_PORT": "7000"})
+
+
+def test_an_address_that_cannot_be_bound_is_refused():
+    with pytest.raises(BadSetting, match="EMBED_HTTP=7123: expected ADDRESS:PORT"):
+        Settings.from_env({"EMBED_HTTP": "7123"})
+
+
+def test_the_run_directory_is_by_default_the_one_of_uwsgi_ini(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    assert Settings.from_env({}).run_path() == ROOT / "run"
+    assert (ROOT / "uwsgi.ini").is_file()
+
+
+def test_the_run_directory_is_taken_as_it_is_given():
+    assert Settings.from_env({"EMBED_RUN_DIR": "there"}).run_path() == Path("there")

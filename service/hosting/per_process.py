@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from service.errors import ForkedAfterLoad
-from service.hosting import shutdown, startup, uwsgi
+from service.hosting import server, shutdown, startup
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class PerProcess(Generic[Value]):
         self._make = make
         self._value: Value | None = None
         self._owner: int | None = None
-        self._lock = threading.Lock()
+        self._locks: dict[int, threading.Lock] = {}
 
     def prepare(self) -> None:
         """Make it now; in a process that is going to fork, arrange that each child makes it before it serves.
@@ -37,14 +37,14 @@ class PerProcess(Generic[Value]):
         Raises:
             StartError: it cannot be made.
         """
-        if not uwsgi.will_fork():
+        if not server.will_fork():
             self._load()
             return
         log.warning(
             "this process forks its workers after it imported the app; each will load a model of its own. %s",
-            uwsgi.ADVICE,
+            server.ADVICE,
         )
-        uwsgi.after_fork(self._load_after_fork)
+        server.after_fork(self._load_after_fork)
 
     def get(self) -> Value:
         """Return this process's own.
@@ -53,7 +53,8 @@ class PerProcess(Generic[Value]):
             ForkedAfterLoad: it was made before the fork, and with torch, which cannot start again in a forked process.
         """
         if self._owner != os.getpid():
-            with self._lock:
+            # A lock for each process: one that another thread held at the fork stays locked in the child for ever.
+            with self._locks.setdefault(os.getpid(), threading.Lock()):
                 if self._owner != os.getpid():
                     self._load_late()
         assert self._value is not None

@@ -1,16 +1,22 @@
-"""Check the settings and the model before any worker exists. ``uwsgi.ini`` runs this file by its path.
+"""Two checks before any worker exists. ``uwsgi.ini`` runs this file by its path, twice.
 
-The check is a program of its own, ``python -m service check``: workers would inherit what their master imports, and a
-rolling reload could not renew it.
+1. As a program, before uWSGI binds anything: the addresses, and that no other instance uses them.
+2. In the master, before it forks: ``python -m service check``, which may download and compile a model. A program of
+   its own, because workers inherit what their master imports, and a rolling reload could not renew it.
 """
 
+import fcntl
+import logging
 import os
 import signal
+import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
+
+log = logging.getLogger("service")
 
 ROOT = Path(__file__).parent.parent.parent
 STOP = (signal.SIGINT, signal.SIGTERM)
@@ -20,10 +26,49 @@ STOP = (signal.SIGINT, signal.SIGTERM)
 ASKED_REVISION = "SERVICE_ASKED_REVISION"
 
 
-def check() -> int:
-    """Run the check and return its exit status; a stop ends both the check and this process.
+def check_addresses() -> int:
+    """Check the addresses and create the run directory; return 0, or 1 after one line that says what to change."""
+    sys.path.insert(0, str(ROOT))
+    from service import logs
+    from service.errors import BadSetting
 
-    uWSGI ignores SIGTERM until its master loop, and the check may download and compile a model for minutes.
+    logs.set_up_logging()
+    run_dir = os.environ["EMBED_RUN_DIR"]
+    if _is_locked(run_dir):
+        log.error("the service cannot start: %s", taken(run_dir))
+        os.kill(os.getppid(), signal.SIGKILL)  # an exit of uWSGI would unlink the other instance's statistics
+        return 1
+    try:
+        claim(run_dir)
+    except BadSetting as error:
+        log.error("the service cannot start: %s", error)  # noqa: TRY400  # one line for an operator
+        return 1
+    return 0
+
+
+def claim(run_dir: str) -> None:
+    """Check the addresses and create the run directory.
+
+    Raises:
+        BadSetting: one of them cannot be used.
+    """
+    from service import variables
+    from service.errors import BadSetting
+
+    given = variables.read(os.environ)
+    try:
+        Path(run_dir).mkdir(parents=True, exist_ok=True)
+        lock(run_dir)
+    except OSError as error:
+        raise BadSetting(f"EMBED_RUN_DIR={run_dir}: {error.strerror}") from None
+    if _is_first_start() and _answers(given.get("EMBED_SOCKET", "")):
+        raise BadSetting(f"EMBED_SOCKET={given['EMBED_SOCKET']}: another process listens there")
+
+
+def check_model() -> int:
+    """Run ``python -m service check`` and return its exit status; a stop ends both the check and this process.
+
+    uWSGI ignores SIGTERM until its master loop, and the check may take minutes.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # until the handlers know the child
     python = f"{sys.prefix}/bin/python"  # sys.executable is uWSGI
@@ -36,17 +81,19 @@ def check() -> int:
     os.close(writer)
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, ChildProcessError):  # it has ended by itself
             os.killpg(child, number)
+            os.waitpid(child, 0)
         os._exit(0)
 
-    before = {number: signal.signal(number, stop) or signal.SIG_DFL for number in STOP}
+    for number in STOP:
+        signal.signal(number, stop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
     with os.fdopen(reader, encoding="ascii") as output:
         pin_revision(output.read().strip())
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    for number in STOP:  # until the master loop: uWSGI's SIG_IGN would lose a stop
+        signal.signal(number, signal.SIG_DFL)
     return status
 
 
@@ -64,5 +111,52 @@ def unpin_revision() -> None:
         os.environ["EMBED_REVISION"] = asked
 
 
-if not __package__ and check():  # imported as a part of the service, this starts nothing
-    sys.exit(1)
+def lock(run_dir: str) -> None:
+    """Lock the run directory until this process ends: a second uWSGI would take over its fifo and statistics.
+
+    The kernel frees the lock even after SIGKILL, and workers do not inherit it.
+
+    Raises:
+        BlockingIOError: another process has it.
+    """
+    file = os.open(f"{run_dir}/lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def taken(run_dir: str) -> str:
+    """Return why a locked directory is refused."""
+    return f"EMBED_RUN_DIR={run_dir}: another instance uses this directory; give each its own"
+
+
+def _is_locked(run_dir: str) -> bool:
+    try:
+        lock(run_dir)
+    except BlockingIOError:
+        return True
+    except OSError:  # no such directory, for instance
+        return False
+    return False
+
+
+def _is_first_start() -> bool:
+    """Tell a first start from a reload, where uWSGI itself still holds its sockets."""
+    return "LISTEN_FDS" not in os.environ and os.environ.get("UWSGI_RELOADS", "0") == "0"
+
+
+def _answers(path: str) -> bool:
+    """Tell whether somebody listens on a Unix socket."""
+    if "/" not in path:
+        return False
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(path) == 0
+
+
+if __name__ == "__main__":
+    sys.exit(check_addresses())
+if not __package__:  # imported as a part of the service, this starts nothing
+    with suppress(KeyError):  # a uwsgi.ini of one's own may have no run directory
+        if _is_locked(os.environ["EMBED_RUN_DIR"]):  # since the first check
+            os.write(2, f"the service cannot start: {taken(os.environ['EMBED_RUN_DIR'])}\n".encode())
+            os._exit(1)
+    if check_model():
+        sys.exit(1)

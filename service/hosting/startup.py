@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from service import logs
 from service.errors import StartError
-from service.hosting import shutdown, systemd, uwsgi
+from service.hosting import gunicorn, server, shutdown, systemd, uwsgi
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +25,13 @@ def loading(end: Callable[[], object] = lambda: None) -> Iterator[None]:
     Raises:
         Exception: the first start failed. uWSGI's ``need-app`` then ends the whole instance.
     """
-    serves = not uwsgi.will_fork()
+    serves = not server.will_fork()
     if serves:
         shutdown.die_on_signals()
     try:
-        systemd.set_up_logging()
-        yield
+        logs.set_up_logging()
+        with gunicorn.heartbeat():
+            yield
         if serves:
             systemd.say_ready("answering requests")
     except Exception as error:

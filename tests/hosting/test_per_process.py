@@ -1,13 +1,15 @@
 """Each process makes its own of what it may not inherit."""
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
 
 from launchers.commands import LAUNCHERS
 from service.errors import ForkedAfterLoad
-from service.hosting import uwsgi
+from service.hosting import server
 from service.hosting.per_process import PerProcess
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -33,8 +35,8 @@ def test_where_no_fork_follows_it_is_made_at_once():
 
 def test_where_a_fork_follows_it_is_left_to_the_hook(monkeypatch):
     hooks = []
-    monkeypatch.setattr(uwsgi, "will_fork", lambda: True)
-    monkeypatch.setattr(uwsgi, "after_fork", hooks.append)
+    monkeypatch.setattr(server, "will_fork", lambda: True)
+    monkeypatch.setattr(server, "after_fork", hooks.append)
     own = PerProcess(os.getpid)
     own.prepare()
 
@@ -48,6 +50,31 @@ def test_a_process_that_was_forked_unforeseen_makes_its_own_on_first_use(monkeyp
 
     assert in_child(lambda: own.get() != os.getpid()) == 0
     assert own.get() == os.getpid()
+
+
+def test_a_fork_while_another_thread_loads_blocks_nobody(monkeypatch):
+    monkeypatch.setattr("service.hosting.per_process.sys.modules", {})
+    loading, go_on = threading.Event(), threading.Event()
+    parent = os.getpid()
+
+    def make():
+        if os.getpid() == parent:
+            loading.set()
+            go_on.wait(60)
+        return os.getpid()
+
+    own = PerProcess(make)
+    thread = threading.Thread(target=own.get)
+    thread.start()
+    loading.wait(60)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        os._exit(own.get() != os.getpid())
+    go_on.set()
+    thread.join()
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_with_torch_loaded_it_refuses_instead(monkeypatch):

@@ -1,5 +1,6 @@
 """Starting, stopping, reloading and failing, for real."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -12,12 +13,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.hosting.master import STATS_TIMEOUT_SECONDS, Master
 from service.models import sources
+from tests.deploy.stage import copy_tree
 
 pytestmark = [pytest.mark.server, pytest.mark.model]
 
 #: Keeps a worker busy for seconds.
 HEAVY = [f"{i} " * 200 for i in range(40)]
+
+
+def commands(service):
+    """The command lines of a service's processes, one after the other."""
+    found = []
+    for pid in service.pids():
+        with contextlib.suppress(OSError):
+            found.append(Path(f"/proc/{pid}/cmdline").read_text())
+    return "\n".join(found)
 
 
 @pytest.mark.parametrize("to_group", [False, True], ids=["master", "group"])
@@ -53,6 +65,18 @@ def test_a_stop_at_any_moment_of_a_workers_start_is_heard(start, delay):
     service.popen.terminate()
 
     assert service.exit_code(10) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("delay", [0, 0.02, 0.05, 0.1, 0.2, 0.4])
+def test_a_stop_at_any_moment_of_the_check_ends_everything(start, delay, number):
+    service = start()
+    service.wait_for(lambda: "check" in commands(service))
+    time.sleep(delay)
+    service.popen.send_signal(number)
+
+    assert service.exit_code() == 0
+    assert commands(service) == ""
 
 
 def test_a_stop_while_the_model_is_compiled_takes_about_a_second_and_ends_the_compiler(start, tmp_path):
@@ -136,6 +160,8 @@ def mend_weights(model):
         ({"modle": "x"}, "EMBED_MODLE is not a setting; did you mean EMBED_MODEL?"),
         ({"workers": "two"}, "EMBED_WORKERS=two: expected `int`"),
         ({"device": "cuda:9"}, "EMBED_DEVICE=cuda:9: torch"),
+        ({"run_dir": "/" + "a" * 97}, "use one of at most 96 bytes"),
+        ({"model": "all-MiniLM-L6-v2\r"}, "EMBED_MODEL='all-MiniLM-L6-v2\\r' holds a control character"),
     ],
 )
 def test_what_cannot_start_ends_the_whole_instance_with_one_clear_line(start, settings, complaint):
@@ -169,6 +195,106 @@ def test_a_worker_that_cannot_come_back_leaves_the_others_serving_and_heals(star
 
 def test_the_service_starts_from_any_directory(start, tmp_path):
     assert start(cwd=tmp_path).wait_until_ready().post("a text").status_code == 200
+
+
+@pytest.mark.parametrize("settings", [{"http": "7123"}, {"socket": "7123"}, {"http": "http://127.0.0.1:7122"}])
+def test_an_address_is_refused_before_anything_is_bound(start, tmp_path, settings):
+    service = start(cwd=tmp_path, **settings)
+
+    assert service.exit_code() == 1
+    assert "7122: expected" in service.log or "7123: expected" in service.log
+    assert "bound to" not in service.log
+    assert not (tmp_path / "7123").exists()
+
+
+@pytest.mark.parametrize("name", ["it's", '$(touch "x") `y`; &', "a b", "日本"])
+def test_the_run_directory_may_have_any_name(start, tmp_path, name):
+    service = start(cwd=tmp_path, run_dir=tmp_path / name)
+    service.run_dir = tmp_path / name
+
+    service.wait_until_ready().command("c")
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_default_run_directory_is_that_of_the_tree(start, tmp_path):
+    (tmp_path / "tree").mkdir()
+    service = start(cwd=tmp_path, ini=copy_tree(tmp_path / "tree") / "uwsgi.ini", run_dir="")
+    service.run_dir = tmp_path / "tree/run"
+
+    service.wait_until_ready()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def running(start, tmp_path):
+    """A service on a Unix socket, and what a second one with the same settings changes."""
+    service = start(socket=tmp_path / "socket").wait_until_ready()
+    files = {
+        path: path.stat().st_ino for path in (tmp_path / "socket", service.run_dir / "fifo", service.run_dir / "stats")
+    }
+    yield service
+    assert {path: path.stat().st_ino for path in files} == files
+    assert service.workers()
+
+
+@pytest.mark.usefixtures("running")
+def test_a_second_instance_refuses_to_share_the_run_directory(start, tmp_path):
+    second = start(socket=tmp_path / "socket")
+
+    assert second.exit_code() != 0
+    assert "/run: another instance uses this directory; give each its own" in second.log
+
+
+@pytest.mark.usefixtures("running")
+def test_a_second_instance_refuses_a_socket_in_use(start, tmp_path):
+    second = start(socket=tmp_path / "socket", run_dir=tmp_path / "other")
+
+    assert second.exit_code() != 0
+    assert "/socket: another process listens there" in second.log
+
+
+@pytest.mark.usefixtures("running")
+def test_a_second_instance_with_a_wrong_setting_leaves_the_first_alone(start):
+    assert start(http="7123").exit_code() != 0
+
+
+def test_what_a_killed_instance_left_blocks_nobody(start, tmp_path):
+    first = start(socket=tmp_path / "socket").wait_until_ready()
+    first.popen.kill()
+    first.popen.wait()
+
+    start(socket=tmp_path / "socket").wait_until_ready()
+
+
+def test_a_full_reload_keeps_the_socket_and_the_run_directory(start, tmp_path):
+    service = start(socket=tmp_path / "socket").wait_until_ready()
+    before = service.workers()
+    service.command("r")
+
+    service.wait_for(lambda: service.workers() and not service.workers() & before)
+    service.command("c")
+
+
+def test_a_supervisor_that_is_gone_costs_no_worker(start, tmp_path, monkeypatch):
+    monkeypatch.setenv("READY_SOCKET", str(tmp_path / "gone"))
+    service = start().wait_until_ready()
+    before = service.workers()
+    os.kill(*before, signal.SIGKILL)
+
+    service.wait_for(lambda: service.workers() and not service.workers() & before)
+    assert service.log.count("the service works, but systemd is not told") == 2
+
+
+def test_a_master_that_pauses_does_not_end_a_reload(start):
+    service = start().wait_until_ready()
+    with ThreadPoolExecutor() as pool:
+        service.popen.send_signal(signal.SIGSTOP)
+        reload = pool.submit(Master(service.run_dir).reload, 90)
+        time.sleep(STATS_TIMEOUT_SECONDS * 1.5)
+        assert not reload.done()
+        service.popen.send_signal(signal.SIGCONT)
+
+        reload.result(90)
 
 
 def test_an_empty_variable_counts_as_unset(start):

@@ -1,0 +1,69 @@
+"""The ``EMBED_*`` variables as text: which are ours, and whether uWSGI may bind the addresses.
+
+Standard library only: ``uwsgi.ini`` has this checked before uWSGI binds anything (``hosting/preflight.py``).
+"""
+
+import os
+import re
+from collections.abc import Mapping
+
+from service.errors import BadSetting
+
+PREFIX = "EMBED_"
+
+#: uWSGI's limit for the path of a Unix socket: ``bind_to_unix`` in its core/socket.c.
+MAX_SOCKET_PATH_BYTES = 102
+
+#: Kubernetes and Docker set these in each container for a service named "embed" or "embed-...".
+INJECTED = re.compile(r"EMBED_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")
+INJECTED_URL = re.compile(r"EMBED_(\w+_)?PORT=(tcp|udp|sctp)://.*")
+
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+ADDRESS = re.compile(r"(?:\[[\w:.%]+\]|[\w.*-]*):(?P<port>\d+)", re.ASCII)
+
+
+def read(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that are set and not empty, without those that an orchestrator injects.
+
+    Raises:
+        BadSetting: a value holds a control character, or is no address where one is expected.
+    """
+    given = {name: value for name, value in environ.items() if value and _is_ours(name, value)}
+    for name, value in given.items():
+        if CONTROL_CHARACTER.search(name + value):
+            raise BadSetting(
+                f"{name}={value!r} holds a control character; remove it (each line of a file from Windows has one)"
+            )
+    if "EMBED_HTTP" in given:
+        _check_address("EMBED_HTTP", given["EMBED_HTTP"], "ADDRESS:PORT, such as 127.0.0.1:5000 or [::1]:5000")
+    if "EMBED_SOCKET" in given:
+        _check_socket("EMBED_SOCKET", given["EMBED_SOCKET"])
+    if "EMBED_RUN_DIR" in given:
+        _check_length("EMBED_RUN_DIR", given["EMBED_RUN_DIR"], "/stats")
+    return given
+
+
+def _is_ours(name: str, value: str) -> bool:
+    injected = INJECTED.fullmatch(name) or INJECTED_URL.fullmatch(f"{name}={value}")
+    return name.startswith(PREFIX) and not injected
+
+
+def _check_socket(name: str, value: str) -> None:
+    if ":" not in value and ("/" in value or value.startswith("@")):
+        _check_length(name, value)
+    else:  # uWSGI takes what has a colon for host:port
+        _check_address(name, value, "a path such as /run/embeddings/socket, or ADDRESS:PORT such as 127.0.0.1:3031")
+
+
+def _check_address(name: str, value: str, expected: str) -> None:
+    address = ADDRESS.fullmatch(value)
+    if address is None:
+        raise BadSetting(f"{name}={value}: expected {expected}")
+    if not 1 <= int(address["port"]) <= 65535:
+        raise BadSetting(f"{name}={value}: the port must be between 1 and 65535; expected {expected}")
+
+
+def _check_length(name: str, value: str, file: str = "") -> None:
+    if len(os.fsencode(value + file)) > MAX_SOCKET_PATH_BYTES:
+        limit = MAX_SOCKET_PATH_BYTES - len(file)
+        raise BadSetting(f"{name}={value}: the path of a Unix socket is limited; use one of at most {limit} bytes")
