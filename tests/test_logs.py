@@ -42,7 +42,7 @@ def test_only_the_stream_that_systemd_opened_is_the_journal():
 
 
 def test_a_closed_standard_error_is_no_journal():
-    program = "from service import logs; print(logs.is_journal({'JOURNAL_STREAM': '1:1'}))"
-    command = [program("sh"), "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, program]
+    code = "from service import logs; print(logs.is_journal({'JOURNAL_STREAM': '1:1'}))"
+    command = [program("sh"), "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, code]
 
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
