@@ -24,7 +24,7 @@ def ignore_signals() -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Raise the interrupt of a signal that comes inside at the end."""
+    """Delay the interrupt of a signal to the end of the block."""
     came: list[int] = []
     armed = [number for number in SIGNALS if signal.getsignal(number) is _interrupt]
     for number in armed:

@@ -30,7 +30,7 @@ machine = Machine(dry_run=False)
 with machine.undone_on_failure():
     machine.do("change", bool, undo)
     machine.do("change again", bool, fail)
-    machine.execute(("sh", "-c", "sleep 600 & echo $! > draft; mv draft child; wait"))
+    machine.execute(("sh", "-c", "sleep 600 & echo $! > draft; mv draft child; wait $!"))
 """
 
 
@@ -62,16 +62,27 @@ def wait_for(condition):
         time.sleep(0.01)
 
 
-def test_no_second_signal_stops_a_roll_back(changing):
-    process = changing()
-    process.send_signal(signal.SIGHUP)
+def undo_under_signals(process):
     wait_for((process.directory / "undoing").exists)
     for number in SIGNALS:
         process.send_signal(number)
     (process.directory / "go").touch()
     process.wait(60)
+    return (process.directory / "undone").exists()
 
-    assert (process.directory / "undone").exists()
+
+def test_no_second_signal_stops_a_roll_back(changing):
+    process = changing()
+    process.send_signal(signal.SIGHUP)
+
+    assert undo_under_signals(process)
+
+
+def test_no_signal_stops_the_roll_back_of_a_failure(changing):
+    process = changing()
+    os.kill(process.child, signal.SIGKILL)
+
+    assert undo_under_signals(process)
 
 
 def test_a_hangup_under_nohup_interrupts_nothing(changing):
