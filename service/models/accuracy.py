@@ -46,22 +46,29 @@ def least_cosine(
     tokens: Sequence[TokenIds],
     expected: Vectors,
     *,
+    rows: Sequence[int] = (1, 3, 8),
     equal_lengths: bool = False,
 ) -> float:
     """Compute the probes in batches of many shapes and return the smallest cosine to the reference's vectors.
+
+    It is NaN if a vector is not finite.
 
     Args:
         embed: what is to be judged; like ``Model.embed``.
         tokens: the token ids of n probes.
         expected: the reference's vectors, float32 of shape (n, dimension).
+        rows: the numbers of texts in a batch, each of which all probes are computed with.
         equal_lengths: whether only texts of one length may share a batch.
     """
     indices = range(len(tokens))
     if equal_lengths:
-        batches = [[index] * rows for rows in (1, 3) for index in indices]
+        batches = [[index] * count for count in rows for index in indices]
     else:
-        batches = [list(indices[start : start + rows]) for rows in (1, 3, 8) for start in indices[::rows]]
-    found = [cosines(embed([tokens[index] for index in batch]), expected[batch]) for batch in batches]
+        batches = [list(indices[start : start + count]) for count in rows for start in indices[::count]]
+    try:
+        found = [cosines(embed([tokens[index] for index in batch]), expected[batch]) for batch in batches]
+    except FloatingPointError:
+        return float("nan")
     return float(np.concatenate(found).min())
 
 

@@ -169,7 +169,7 @@ def _check_modules(directory: Path, model: "SentenceTransformer") -> None:
 def _check_weights(directory: Path, model: "SentenceTransformer", missing: list[str]) -> None:
     transformer = _transformer(model)
     code = transformer is not None and getattr(transformer.model.config, "auto_map", None)
-    if missing and not np.isfinite(model.encode(["a"], show_progress_bar=False, convert_to_tensor=True).cpu()).all():
+    if missing and not model.encode(["a"], show_progress_bar=False, convert_to_tensor=True).isfinite().all():
         hint = "; config.json names code of its own (auto_map), which is not run" if code else ""
         raise ModelUnusable(f"{directory} lacks weights: {_shorten(missing)}{hint}; serve a complete model")
     if code:

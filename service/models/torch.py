@@ -109,7 +109,7 @@ class TorchModel:
 
         texts = accuracy.texts(self.tokenizer.max_length, PROBES)
         tokens = self.tokenize(texts)
-        vectors = self._embed_alone(tokens)
+        vectors = np.concatenate([self.embed([each]) for each in tokens])
         self.dimension = vectors.shape[1]
         known = [i for i in self._compare_tokens(directory, texts) if len(tokens[i])]
         expected = self.pipeline.encode([texts[i] for i in known], batch_size=1, show_progress_bar=False)
@@ -120,16 +120,13 @@ class TorchModel:
             )
         self._compare_neighbours(tokens, vectors)
         self.pipeline.to(getattr(torch, dtype))
-        cosine = float(accuracy.cosines(self._embed_alone([tokens[i] for i in known]), expected).min())
+        cosine = accuracy.least_cosine(self.embed, [tokens[i] for i in known], expected, rows=(1,))
         if not cosine >= LEAST_COSINE[dtype]:
             raise ModelUnusable(
                 f"{directory}: torch in {dtype} comes only to cosine {cosine:.6f} of the reference; set "
                 "EMBED_DTYPE=float32"
             )
         return cosine
-
-    def _embed_alone(self, tokens: Sequence[TokenIds]) -> Vectors:
-        return np.concatenate([self.embed([each]) for each in tokens])
 
     def _compare_tokens(self, directory: Path, texts: list[str]) -> list[int]:
         """Compare token ids with the reference's; return the indices of ``texts`` that it reads as far as we do."""

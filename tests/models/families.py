@@ -1,7 +1,7 @@
 """Tiny models with random weights, one for each family of architectures that has to be served, or refused."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -128,7 +128,7 @@ def _config(family: Family, words: int, pad: int):
 
 
 def build(directory: Path, family: Family) -> Path:
-    """Save a model of this family, with the same random weights each time."""
+    """Save a model of this family; its weights are the same each time, the order of its vocabulary is not."""
     import torch
 
     torch.manual_seed(1)
@@ -170,3 +170,86 @@ def _build_static(directory: Path, family: Family):
     weights = load_file(directory / "model.safetensors")["embedding.weight"]
     key, dtype = family.options.get("key", "embedding.weight"), family.options.get("dtype", "float32")
     save_file({key: weights.to(getattr(torch, dtype))}, directory / "model.safetensors")
+
+
+def drop(directory: Path, *names: str):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(directory / "model.safetensors")
+    kept = {key: weight for key, weight in weights.items() if not any(name in key for name in names)}
+    save_file(kept, directory / "model.safetensors", {"format": "pt"})
+
+
+def edit(directory: Path, name: str, **members: Any):
+    path = directory / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | members))
+
+
+def _drop_tokenizer(directory: Path):
+    for path in directory.glob("tokenizer*"):
+        path.unlink()
+
+
+def _begin_with_words(directory: Path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import BoW
+
+    SentenceTransformer(modules=[BoW(WORDS)], device="cpu").save(str(directory))
+
+
+def leave_the_bare_model(directory: Path, architecture: str):
+    (directory / "modules.json").unlink()
+    edit(directory, "config.json", architectures=[architecture])
+
+
+TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}
+
+#: What is done to a saved BERT, and the sentence that refuses it.
+REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "reranker": (
+        lambda path: edit(path, "config_sentence_transformers.json", model_type="CrossEncoder"),
+        "is a CrossEncoder, which gives scores for pairs of texts; serve a SentenceTransformer model",
+    ),
+    "reranker, bare": (
+        lambda path: leave_the_bare_model(path, "BertForSequenceClassification"),
+        "is a CrossEncoder, which gives scores for pairs of texts; serve a SentenceTransformer model",
+    ),
+    "SPLADE": (
+        lambda path: edit(path, "config_sentence_transformers.json", model_type="SparseEncoder"),
+        "is a SparseEncoder, which gives sparse vectors; serve",
+    ),
+    "ColBERT": (
+        lambda path: edit(path, "config_sentence_transformers.json", model_type="MultiVectorEncoder"),
+        "is a MultiVectorEncoder, which gives a vector for each token; serve",
+    ),
+    "ColBERT, bare": (
+        lambda path: leave_the_bare_model(path, "HF_ColBERT"),
+        "is a MultiVectorEncoder, which gives a vector for each token; serve",
+    ),
+    "a layer is missing": (
+        lambda path: drop(path, "encoder.layer.1."),
+        r"lacks weights: encoder\.layer\.1\.\S+, encoder\.layer\.1\.\S+, \S+ and 13 more; serve a complete model",
+    ),
+    "code of its own": (
+        lambda path: (
+            edit(path, "config.json", auto_map={"AutoModel": "modeling.Own"}),
+            drop(path, "encoder.layer.1."),
+        ),
+        r"lacks weights: .*; config\.json names code of its own \(auto_map\), which is not run",
+    ),
+    "no tokenizer": (_drop_tokenizer, r"(has no tokenizer: add its|cannot be loaded: .*[Tt]okenizer)"),
+    "chat template": (
+        lambda path: (
+            (path / "chat_template.jinja").write_text("{{ messages }}"),
+            edit(
+                path, "sentence_bert_config.json", modality_config={"text": TEXT, "message": TEXT | {"format": "flat"}}
+            ),
+        ),
+        "puts each text into a chat template, which is not supported; serve a model without one",
+    ),
+    "bag of words": (_begin_with_words, "begins with BoW; serve a model that begins with Transformer"),
+    "other shapes": (
+        lambda path: edit(path, "config.json", intermediate_size=96),
+        r"cannot be loaded: ValueError: config\.json gives other shapes than the weights have: encoder",
+    ),
+}

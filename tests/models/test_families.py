@@ -1,15 +1,18 @@
 """Real architectures with random weights: served with the vectors of SentenceTransformer.encode, or refused by name."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from service import cpu
 from service.engine.engine import Engine
+from service.errors import ModelUnusable
 from service.models import accuracy, export, openvino
 from service.models.artifact import Artifact
 from service.models.sources import Source
 from service.models.torch import TorchModel
-from tests.models.families import GPT, SERVED, build
+from tests.models.families import GPT, REFUSED, SERVED, build, drop, edit, leave_the_bare_model
 
 pytestmark = pytest.mark.model
 
@@ -78,3 +81,76 @@ def test_vectors_are_those_of_sentence_transformers(served, backend):
     assert accuracy.cosines(alone, served.expected).min() >= 1 - 1e-6
     assert accuracy.cosines(mixed, served.expected).min() >= 1 - 1e-6
     assert alone == pytest.approx(served.expected, rel=1e-3, abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("bert") / "model", SERVED["BERT"])
+
+
+@pytest.fixture
+def copy(bert, tmp_path):
+    return shutil.copytree(bert, tmp_path / "copy")
+
+
+def load_torch(directory, dtype="float32"):
+    return TorchModel(Source("copy", directory), "cpu", dtype, threads=1)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_served_is_refused_in_one_sentence(copy, name):
+    damage, sentence = REFUSED[name]
+    damage(copy)
+
+    with pytest.raises(ModelUnusable, match=sentence) as refusal:
+        load_torch(copy)
+
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_pooler_that_nothing_reads_may_be_missing(copy):
+    drop(copy, "pooler.")
+
+    assert load_torch(copy).dimension == 32
+
+
+def test_a_plain_masked_language_model_is_served(copy):
+    leave_the_bare_model(copy, "BertForMaskedLM")
+
+    assert load_torch(copy).dimension == 32
+
+
+def scale(directory, name, rows, factor):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(directory / "model.safetensors")
+    weights[name][rows] *= factor
+    save_file(weights, directory / "model.safetensors", {"format": "pt"})
+
+
+def test_a_model_that_overflows_in_half_precision_is_refused(copy):
+    scale(copy, "encoder.layer.0.intermediate.dense.weight", slice(None), 1e6)
+
+    with pytest.raises(ModelUnusable, match="torch in float16 .*; set EMBED_DTYPE=float32"):
+        load_torch(copy, "float16")
+
+
+@pytest.mark.parametrize("backend", ["openvino", "torch"])
+def test_a_vector_that_is_not_finite_is_never_an_answer(tmp_path, backend):
+    from tokenizers import Tokenizer
+
+    served = Served("static", tmp_path)
+    word = Tokenizer.from_file(str(served.source.directory / "tokenizer.json")).token_to_id("thing")
+    scale(served.source.directory, "embedding.weight", word, float("nan"))
+    model = getattr(served, backend)()
+
+    with pytest.raises(FloatingPointError, match="the model gave NaN or infinity"):
+        model.embed(model.tokenize(["time", "thing"]))
+
+
+def test_prompts_that_are_not_applied_are_mentioned(copy, caplog):
+    edit(copy, "config_sentence_transformers.json", prompts={"query": "query: ", "document": ""})
+    caplog.set_level("INFO")
+    load_torch(copy)
+
+    assert "has prompts that are not put before texts: query" in caplog.text
