@@ -37,6 +37,7 @@ TRIALS = {
     "ip": "unshare --mount --net ip link add type veth",
     "mount": "unshare --mount mount -t tmpfs tmpfs /tmp",
     "nsenter": "nsenter --mount=/proc/self/ns/mnt true",
+    "systemd-nspawn": "unshare --user true",  # as the sandbox of the unit does
     "unshare": "unshare --mount true",
 }
 

@@ -46,6 +46,7 @@ def sources(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def machine(disk, debian, sources):
+    program("systemd-nspawn")  # before a Debian is made for nothing
     with Network(0) as network:
         root = machines.debian(debian, disk / "machine")
         machines.fetch_wheels(root)
