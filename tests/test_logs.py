@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from service import logs
+from tests.programs import program
 
 
 def formatted(level, message, exc_info=None):
