@@ -16,7 +16,8 @@ def test_every_run_sends_the_same_texts():
     assert texts.bulk() == texts.bulk()
 
 
-def test_no_short_text_is_sent_twice_so_that_none_is_computed_for_two():
+def test_no_short_text_is_sent_twice():
+    """Equal texts in a batch would be computed once."""
     queries = [text for [text] in texts.workloads()[0].texts]
 
     assert len(set(queries)) > 0.99 * len(queries)

@@ -33,7 +33,7 @@ def test_the_files_that_it_names_exist():
         assert (ROOT / path if path else ROOT / "docs" / link).exists(), path or link
 
 
-def test_the_figures_of_the_size_table_are_those_of_the_configuration():
+def test_the_size_table_has_the_figures_of_the_configuration():
     unit = (ROOT / "deploy/systemd/embeddings.service").read_text()
     socket = (ROOT / "deploy/systemd/embeddings.socket").read_text()
     site = (ROOT / "deploy/nginx/snippets/embeddings.conf").read_text()

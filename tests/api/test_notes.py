@@ -4,7 +4,8 @@ from tests.fakes import vector_of
 
 
 @pytest.mark.parametrize("sent", ["abc", ["abc"]])
-def test_the_notes_answer_member_for_member_with_true_token_counts(client, sent):
+def test_the_notes_shape_is_kept_member_for_member(client, sent):
+    """With true token counts."""
     answer = client.post("/embed", json={"input": sent, "model": "whatever they call it"})
 
     assert answer.json == {

@@ -38,7 +38,7 @@ def test_dimensions_shortens_the_vectors(client):
     assert len(answer.json["data"][0]["embedding"]) == 2
 
 
-def test_unknown_members_are_ignored_and_null_ones_count_as_absent(client):
+def test_unknown_members_are_ignored_and_null_is_absent(client):
     extras = {"user": "u", "surprise": [1], "model": None, "encoding_format": None, "dimensions": None}
     answer = client.post("/v1/embeddings", json={"input": "abc", **extras})
 

@@ -10,7 +10,7 @@ def test_without_its_batcher_the_process_is_alive_but_not_ready(client, app):
     assert client.get("/readyz").status_code == 503
 
 
-def test_without_uwsgi_there_are_no_metrics_and_the_answer_says_why(client):
+def test_without_uwsgi_the_metrics_answer_says_why_not(client):
     answer = client.get("/metrics")
 
     assert answer.status_code == 501

@@ -64,7 +64,8 @@ def test_a_reload_of_nginx_loses_nothing(serve, nginx, load):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_bad_release_stops_the_reload_and_the_good_one_after_it_heals(serve, nginx, load, tmp_path, workers):
+def test_a_bad_release_stops_the_reload(serve, nginx, load, tmp_path, workers):
+    """The next good one heals it."""
     (tmp_path / "tree").mkdir()
     tree = copy_tree(tmp_path / "tree")
     service = serve(root=tree, workers=workers)
@@ -111,7 +112,8 @@ def test_a_killed_master_loses_nothing_once_it_is_started_again(serve, nginx, lo
     assert not answers.wrong
 
 
-def test_what_comes_while_the_model_loads_waits_also_if_that_is_stopped_and_begun_again(serve, nginx, load):
+def test_requests_wait_while_the_model_loads(serve, nginx, load):
+    """Also if the load is stopped and begun again."""
     service = serve()
     nginx()
     with load() as answers:
@@ -128,7 +130,8 @@ def test_what_comes_while_the_model_loads_waits_also_if_that_is_stopped_and_begu
     assert not answers.wrong
 
 
-def test_a_worker_whose_model_hangs_is_replaced_and_its_requests_are_answered(serve, nginx, load, tmp_path):
+def test_a_worker_whose_model_hangs_is_replaced(serve, nginx, load, tmp_path):
+    """Its requests are answered."""
     (tmp_path / "tree").mkdir()
     tree = copy_tree(tmp_path / "tree")
     model = tree / "service/models/openvino.py"
@@ -180,7 +183,8 @@ def test_slow_uploads_occupy_no_thread(serve, nginx, load, port):
     assert not service.stats()["workers"][0]["exceptions"]
 
 
-def test_a_frozen_service_is_answered_for_by_nginx_after_two_tries(serve, nginx, port):
+def test_nginx_answers_for_a_frozen_service(serve, nginx, port):
+    """After two tries."""
     import requests
 
     service = serve()

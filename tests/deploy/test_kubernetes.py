@@ -47,7 +47,8 @@ def _deployment(request):
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_a_manifest_is_valid_and_has_no_member_that_does_not_exist(name):
+def test_a_manifest_is_valid(name):
+    """It has no member that does not exist."""
     kubernetes_validate.validate(LOADED[name], kubernetes_validate.latest_version(), strict=True)
 
 
@@ -107,7 +108,8 @@ def test_a_busy_pod_is_not_killed(deployment):
     assert patience(liveness) > patience(readiness)
 
 
-def test_a_pod_keeps_to_the_restricted_standard_and_to_the_images_user(deployment):
+def test_a_pod_keeps_to_the_restricted_standard(deployment):
+    """It runs as the image's user."""
     pod, own = spec(deployment)["securityContext"], container(deployment)["securityContext"]
     uid, gid = map(int, values(container(deployment)["image"].rpartition(":")[2], "USER")[-1].split(":"))
 
@@ -126,14 +128,15 @@ def test_what_the_service_writes_to_is_mounted(deployment):
     assert "EMBED_RUN_DIR=/run/embeddings" in " ".join(values("base", "ENV")).split()
 
 
-def test_a_pod_gets_the_memory_and_the_whole_cores_that_it_asked_for(deployment):
+def test_a_pod_gets_the_memory_and_cores_that_it_asked_for(deployment):
     resources = container(deployment)["resources"]
 
     assert resources["requests"] == resources["limits"]
     assert resources["limits"]["cpu"].isdigit()
 
 
-def test_the_autoscaler_counts_what_the_service_tells_and_never_waits_until_a_pod_is_full():
+def test_the_autoscaler_reads_a_metric_that_the_service_has():
+    """It adds a pod before one is full."""
     (metric,) = LOADED["horizontalpodautoscaler.yaml"]["spec"]["metrics"]
     name = metric["pods"]["metric"]["name"].removeprefix("embeddings_")
 
@@ -141,7 +144,7 @@ def test_the_autoscaler_counts_what_the_service_tells_and_never_waits_until_a_po
     assert int(metric["pods"]["target"]["averageValue"]) < Settings.variables()["EMBED_THREADS"]
 
 
-def test_the_gpu_variant_differs_in_what_a_gpu_needs_and_in_nothing_else():
+def test_the_gpu_variant_differs_only_by_the_gpu():
     def without(deployment):
         copy = yaml.safe_load(yaml.safe_dump(deployment))
         for each in ("image", "resources"):

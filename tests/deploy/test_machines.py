@@ -133,7 +133,8 @@ def test_a_killed_service_loses_nothing(hosts, front):
 
 
 @pytest.mark.parametrize("upstream", ["fastrouter"], indirect=True)
-def test_behind_the_router_a_killed_service_loses_nothing_where_systemd_holds_its_socket(host, front, network):
+def test_a_killed_service_behind_the_router_loses_nothing(host, front, network):
+    """Its socket is held, as systemd does it."""
     with network.hold(1, 3031) as held:
         killed = host(1, held=held).wait_until_ready()
         host(2).wait_until_ready()
@@ -148,7 +149,7 @@ def test_behind_the_router_a_killed_service_loses_nothing_where_systemd_holds_it
 
 
 @pytest.mark.usefixtures("hosts")
-def test_a_machine_that_is_cut_off_loses_nothing_after_the_timeout(front, network):
+def test_a_machine_that_is_cut_off_loses_nothing(front, network):
     with front() as answers:
         answers.wait_for(50)
         network.cut_off(1)

@@ -99,7 +99,8 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(machine):
     assert machine.run("ls /opt /etc/nginx/sites-enabled /etc/systemd/system | grep embed", check=False) == ""
 
 
-def test_an_install_says_what_it_did_and_answers_the_first_request(installed, load):
+def test_an_install_answers_the_first_request(installed, load):
+    """It says what it did."""
     with load(clients=1) as answers:
         answers.wait_for(1, seconds=5)
 

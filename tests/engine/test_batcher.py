@@ -52,7 +52,7 @@ def submit(batcher, *requests):
     return requests
 
 
-def test_requests_that_arrive_while_the_model_works_share_the_next_batch(batcher, recorder):
+def test_requests_that_wait_share_the_next_batch(batcher, recorder):
     first = request(1)
     batcher.submit(first)
     recorder.started.wait(60)

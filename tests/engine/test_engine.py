@@ -24,7 +24,7 @@ def test_vectors_come_in_the_order_of_the_texts(engine):
     assert embeddings.vectors.tolist() == [vector_of(text) for text in texts]
 
 
-def test_tokens_are_counted_for_every_text_also_for_one_computed_only_once(engine):
+def test_tokens_are_counted_for_equal_texts_too(engine):
     assert engine.embed(["four", "four"]).tokens == 8
 
 
@@ -81,7 +81,7 @@ def test_a_request_whose_client_is_gone_is_given_up(stuck):
         stuck.embed(["a"], is_gone=lambda: True)
 
 
-def test_what_a_given_up_request_still_waits_for_is_never_computed(stuck):
+def test_what_waits_of_a_cancelled_request_is_never_computed(stuck):
     with pytest.raises(DeadlinePassed):
         stuck.embed(["the first batch"])
     with pytest.raises(ClientGone):

@@ -100,7 +100,7 @@ def test_a_reload_names_the_workers_that_are_not_replaced(answer):
         answer(BEFORE, stats((3, 1), (2, 1))).reload(0.2)
 
 
-def test_a_worker_that_ends_before_it_ever_accepts_does_not_start():
+def test_a_worker_that_never_accepts_does_not_start():
     rollout = Rollout([worker(1, 10, 1)])
     assert rollout.advance([worker(1, 10, 1)]) == [1]
     assert rollout.advance([worker(1, 11, 0)]) == [1]
@@ -110,7 +110,8 @@ def test_a_worker_that_ends_before_it_ever_accepts_does_not_start():
         rollout.advance([worker(1, 12, 0)])
 
 
-def test_an_old_or_ready_worker_that_is_killed_is_no_failed_start():
+def test_a_killed_worker_is_no_failed_start():
+    """Neither an old one nor one that was ready."""
     rollout = Rollout([worker(1, 10, 1), worker(2, 20, 1)])
     assert rollout.advance([worker(1, 11, 0), worker(2, 20, 1)]) == [1, 2]
     assert rollout.advance([worker(1, 11, 1), worker(2, 21, 0)]) == [2]  # 20 was killed

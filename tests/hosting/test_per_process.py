@@ -43,7 +43,7 @@ def test_where_a_fork_follows_it_is_left_to_the_hook(monkeypatch):
     assert in_child(lambda: hooks[0]() or own.get() != os.getpid()) == 0
 
 
-def test_a_process_that_was_forked_unforeseen_makes_its_own_on_first_use(monkeypatch):
+def test_an_unforeseen_fork_makes_its_own_on_first_use(monkeypatch):
     monkeypatch.setattr("service.hosting.per_process.sys.modules", {})
     own = PerProcess(os.getpid)
     own.prepare()
@@ -88,7 +88,8 @@ def test_with_torch_loaded_it_refuses_instead(monkeypatch):
 
 
 @pytest.mark.parametrize("document", ["forking.md", "forking.zh.md"])
-def test_the_published_table_has_every_launcher_and_the_service_works_under_each(document):
+def test_the_published_table_has_every_launcher(document):
+    """The service works under each."""
     rows = [line.split("|") for line in (DOCS / document).read_text().split("\n") if line.startswith("| `")]
 
     assert [row[1].strip(" `") for row in rows if len(row) > 6] == [launcher.name for launcher in LAUNCHERS]

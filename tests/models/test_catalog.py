@@ -55,7 +55,8 @@ def test_on_a_gpu_float16_may_be_asked_for(monkeypatch):
     assert loaded(monkeypatch, gpu=True, dtype="float16") == [("torch", "auto", "float16", 4)]
 
 
-def test_torch_serves_what_openvino_cannot_and_one_warning_says_so(monkeypatch, caplog):
+def test_torch_serves_what_openvino_cannot(monkeypatch, caplog):
+    """One warning says so."""
     assert loaded(monkeypatch, refuse=True) == [("torch", "auto", "float32", 4)]
     assert caplog.messages == ["it cannot be run by OpenVINO; serving it with torch, which is slower"]
 

@@ -84,7 +84,7 @@ def test_1000_texts_have_the_vectors_of_sentence_transformers(load, reference, d
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_text_has_the_same_vector_alone_and_beside_a_much_longer_one(load, dtype):
+def test_a_longer_neighbour_does_not_change_a_vector(load, dtype):
     model = load(dtype)
     short, long = model.tokenize(["a short text", "a long text " * 80])
 
@@ -101,7 +101,8 @@ def test_on_another_cpu_the_accuracy_is_measured_again(artifact, manifest, caplo
 
 
 @pytest.mark.skipif("bfloat16" not in DTYPES, reason="this CPU has no bfloat16")
-def test_a_model_that_does_not_bear_bfloat16_is_served_in_float32_with_a_warning(artifact, manifest, caplog):
+def test_a_model_too_inaccurate_in_bfloat16_gets_float32(artifact, manifest, caplog):
+    """One warning says so."""
     poor = msgspec.structs.replace(manifest, cosines=manifest.cosines | {"bfloat16": 0.99})
     caplog.set_level("INFO")
 
@@ -111,7 +112,7 @@ def test_a_model_that_does_not_bear_bfloat16_is_served_in_float32_with_a_warning
     assert "OpenVINO float32" in caplog.text
 
 
-def test_a_dtype_that_was_asked_for_and_is_too_inaccurate_is_refused(artifact, manifest):
+def test_a_wanted_dtype_that_is_too_inaccurate_is_refused(artifact, manifest):
     poor = msgspec.structs.replace(manifest, cosines={"float32": float("nan")})
 
     with pytest.raises(ModelUnusable, match="OpenVINO in float32 comes only to cosine nan"):

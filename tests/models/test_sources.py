@@ -40,7 +40,7 @@ def test_a_path_that_cannot_be_one_is_refused(path, complaint):
         sources.find(path)
 
 
-def test_a_model_that_cannot_be_read_names_the_setting_and_the_file(tmp_path):
+def test_an_unreadable_model_names_the_setting_and_the_file(tmp_path):
     (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
 
     with pytest.raises(ModelUnusable, match=r"EMBED_MODEL=/.*: /.*/model\.safetensors is a Git LFS pointer"):

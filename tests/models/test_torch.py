@@ -53,7 +53,7 @@ def test_token_counts_are_those_of_sentence_transformers(model, reference):
     assert [list(tokens) for tokens in model.tokenize(texts)] == expected
 
 
-def test_a_model_with_a_prompt_and_a_dense_layer_is_served_as_it_is(tmp_path):
+def test_a_prompt_and_a_dense_layer_are_served_as_they_are(tmp_path):
     from sentence_transformers.sentence_transformer.modules import Dense
 
     transformer, pooling = pieces()
@@ -108,7 +108,8 @@ def test_a_damaged_model_is_refused_in_one_line(tmp_path, breakage):
     assert "\n" not in str(refusal.value)
 
 
-def test_a_model_that_has_no_room_on_its_device_is_refused_in_one_line(monkeypatch):
+def test_a_model_without_room_on_its_device_is_refused(monkeypatch):
+    """In one line."""
     import torch
     from sentence_transformers import SentenceTransformer
 

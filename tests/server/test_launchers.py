@@ -82,7 +82,7 @@ def test_every_process_answers_rightly_with_a_model_of_its_own(launch, reference
 
 
 @pytest.mark.parametrize("name", PREFORK)
-def test_an_app_that_is_imported_before_the_fork_says_how_to_do_better(launch, name):
+def test_an_import_before_the_fork_is_told_with_the_fix(launch, name):
     server = launch(name)
     server.wait_for(server.is_up)
 
@@ -100,14 +100,15 @@ def test_a_process_that_forks_the_workers_loads_no_model(launch, name):
 
 
 @pytest.mark.parametrize("name", PREFORK)
-def test_a_model_that_cannot_be_loaded_after_the_fork_ends_the_server_with_the_reason(launch, name):
+def test_a_model_that_cannot_be_loaded_ends_the_server(launch, name):
+    """After the fork; the log has the reason."""
     server = launch(name, EMBED_MODEL="/nowhere")
 
     server.exit_code(30)
     assert "cannot start: EMBED_MODEL=/nowhere: no such directory" in server.log
 
 
-def test_torch_that_was_loaded_before_a_fork_is_refused_in_one_sentence(launch):
+def test_torch_loaded_before_a_fork_is_refused(launch):
     server = launch("multiprocessing, fork", EMBED_BACKEND="torch")
     server.wait_for(lambda: server.log.count("Serving on") == 2)
     answer = requests.post(server.url + "/embed", json={"input": ["a"]}, timeout=20)

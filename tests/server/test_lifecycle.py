@@ -79,7 +79,7 @@ def test_a_stop_at_any_moment_of_the_check_ends_everything(start, delay, number)
     assert commands(service) == ""
 
 
-def test_a_stop_while_the_model_is_compiled_takes_about_a_second_and_ends_the_compiler(start, tmp_path):
+def test_a_stop_while_the_model_is_compiled_ends_the_compiler(start, tmp_path):
     service = start(cache_dir=tmp_path / "empty")
     service.wait_for(lambda: "loading the reference" in service.log)
     [compiler] = [pid for pid in service.pids() if b"export" in Path(f"/proc/{pid}/cmdline").read_bytes()]
@@ -91,7 +91,8 @@ def test_a_stop_while_the_model_is_compiled_takes_about_a_second_and_ends_the_co
     assert not Path(f"/proc/{compiler}/maps").exists() or not Path(f"/proc/{compiler}/maps").read_text()
 
 
-def test_a_rolling_reload_replaces_every_worker_and_loses_nothing(start, reference):
+def test_a_rolling_reload_loses_nothing(start, reference):
+    """It replaces every worker."""
     service = start(workers=2).wait_until_ready(2)
     expected = reference.encode(["a text"])[0]
     before = service.workers()
@@ -113,7 +114,7 @@ def test_a_rolling_reload_replaces_every_worker_and_loses_nothing(start, referen
 
 
 @pytest.mark.parametrize(("backend", "reloads"), [("openvino", 50), ("torch", 3)])
-def test_workers_that_are_stopped_inside_the_model_end_without_a_crash(start, backend, reloads):
+def test_workers_stopped_inside_the_model_do_not_crash(start, backend, reloads):
     service = start(backend=backend).wait_until_ready()
     stopped, failed = threading.Event(), []
 
@@ -164,7 +165,7 @@ def mend_weights(model):
         ({"model": "all-MiniLM-L6-v2\r"}, "EMBED_MODEL='all-MiniLM-L6-v2\\r' holds a control character"),
     ],
 )
-def test_what_cannot_start_ends_the_whole_instance_with_one_clear_line(start, settings, complaint):
+def test_a_failed_start_ends_the_instance_with_one_line(start, settings, complaint):
     service = start(**settings)
 
     assert service.exit_code() not in (0, None)
@@ -182,7 +183,8 @@ def test_damaged_weights_end_the_whole_instance(start, fragile):
     assert "Traceback" not in service.log
 
 
-def test_a_worker_that_cannot_come_back_leaves_the_others_serving_and_heals(start, fragile):
+def test_a_worker_that_cannot_come_back_leaves_the_others(start, fragile):
+    """It heals when the cause is gone."""
     service = start(model=fragile, workers=2).wait_until_ready(2)
     break_weights(fragile)
     os.kill(min(service.workers()), signal.SIGKILL)
@@ -254,7 +256,8 @@ def test_a_second_instance_refuses_a_socket_in_use(start, tmp_path):
 
 
 @pytest.mark.usefixtures("running")
-def test_a_second_instance_with_a_wrong_setting_leaves_the_first_alone(start):
+def test_a_second_instance_leaves_the_first_alone(start):
+    """Even one with a wrong setting."""
     assert start(http="7123").exit_code() != 0
 
 

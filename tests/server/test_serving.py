@@ -24,7 +24,7 @@ def parent(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def test_each_worker_loads_its_own_model_after_the_fork_and_the_master_none(service):
+def test_each_worker_loads_a_model_and_the_master_none(service):
     master, workers = service.stats()["pid"], service.workers()
 
     assert len(workers) == 2
@@ -33,7 +33,7 @@ def test_each_worker_loads_its_own_model_after_the_fork_and_the_master_none(serv
     assert "libopenvino" not in maps(master)
 
 
-def test_a_worker_on_a_cpu_has_loaded_neither_torch_nor_transformers_nor_telemetry(start):
+def test_a_worker_on_a_cpu_imports_no_torch_and_no_telemetry(start):
     service = start(options=["--module", "tests.server.spy:app"]).wait_until_ready()
     assert service.post(["a text"] * 3).status_code == 200
     modules = requests.get(service.url + "/modules", timeout=60).json()
@@ -106,7 +106,8 @@ def test_a_body_over_the_limit_is_refused_with_the_limit(service, chunked):
     assert "larger than 33554432 bytes" in json.loads(body)["message"]
 
 
-def test_a_chunked_body_that_uwsgi_cannot_read_is_refused_with_the_fix(service):
+def test_a_chunked_body_that_uwsgi_cannot_read_is_refused(service):
+    """The message has the fix."""
     answer, body = send(service, b"POST /embed", b"x" * 2**20, chunked=True, extension=b";name=value")
 
     assert answer.startswith(b"HTTP/1.1 400 ")
