@@ -32,7 +32,7 @@ serve: setup
 	@exec $(VENV)/bin/uwsgi --ini uwsgi.ini
 
 test: lint
-	$(VENV)/bin/pytest --cov
+	$(VENV)/bin/pytest --cov --numprocesses 2 --dist loadfile
 
 test-lowest: $(LOWEST)/.tests
 	$(LOWEST)/bin/pytest -m "not deploy and not systemd and not launchers"
