@@ -20,9 +20,9 @@ def cores(root: Path = ROOT) -> int:
     return max(1, int(min(len(os.sched_getaffinity(0)), _quota(root))))
 
 
-def share(workers: int, root: Path = ROOT) -> int:
+def share(workers: int) -> int:
     """Return the whole cores for each of ``workers`` processes, at least 1."""
-    return max(1, cores(root) // workers)
+    return max(1, cores() // workers)
 
 
 def limit_tokenizers(threads: int) -> None:

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -69,3 +71,27 @@ def test_a_cpus_name_has_its_family_and_model(machine):
         cpu.name(machine({"proc/cpuinfo": "model name\t: AMD EPYC\ncpu family\t: 26\nmodel\t\t: 2\n"}))
         == "AMD EPYC 26 2"
     )
+
+
+def test_processes_share_the_cores_and_each_has_one(monkeypatch):
+    monkeypatch.setattr(cpu, "cores", lambda: 8)
+
+    assert [cpu.share(workers) for workers in (1, 3, 8, 9)] == [8, 2, 1, 1]
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(("theirs", "pool"), [({}, 3), ({"RAYON_NUM_THREADS": "5"}, 5)])
+def test_the_tokenizers_pool_keeps_to_the_share(theirs, pool):
+    program = """
+import os, tokenizers
+from service import cpu
+cpu.limit_tokenizers(3)
+tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0}, unk_token="a"))
+before = len(os.listdir("/proc/self/task"))
+tokenizer.encode_batch_fast(["a"] * 1000)
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+    env = {name: value for name, value in os.environ.items() if name != "RAYON_NUM_THREADS"} | theirs
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+
+    assert done.stdout == f"{pool}\n"

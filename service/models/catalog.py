@@ -42,7 +42,7 @@ def load(settings: Settings, worker: int, workers: int) -> Model:
         StartError: a setting or the model cannot be used.
     """
     source = sources.find(settings.model, settings.revision)
-    threads = max(1, cpu.cores() // workers)
+    threads = cpu.share(workers)
     if _pick_backend(settings) == "openvino":
         artifact = _artifact(source, settings)
         manifest = export.ensure(artifact)

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from launchers.commands import LAUNCHERS
+from service import cpu
 from tests.server.processes import Process, free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.model, pytest.mark.launchers]
@@ -115,3 +116,17 @@ def test_torch_loaded_before_a_fork_is_refused(launch):
 
     assert answer.status_code == 503
     assert "forked after the model was loaded" in answer.json()["error"]["message"]
+
+
+def test_gunicorns_workers_share_the_cores(launch):
+    server = launch("gunicorn -w 4")
+    server.wait_for(lambda: server.log.count("ready in") == 4)
+
+    assert server.log.count(f"with {cpu.share(4)} threads") == 4
+
+
+def test_uvicorns_workers_share_the_cores(launch):
+    server = launch("uvicorn --workers 4")
+    server.wait_for(lambda: server.log.count("ready in") == 4)
+
+    assert server.log.count(f"with {cpu.share(4)} threads") == 4

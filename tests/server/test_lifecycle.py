@@ -273,8 +273,9 @@ def test_a_full_reload_keeps_the_socket_and_the_run_directory(start, tmp_path):
     before = service.workers()
     service.command("r")
 
+    service.wait_for(lambda: "gracefully (RE)spawned uWSGI master" in service.log)
     service.wait_for(lambda: service.workers() and not service.workers() & before)
-    service.command("c")
+    Master(service.run_dir).reload(90)
 
 
 def test_a_supervisor_that_is_gone_costs_no_worker(start, tmp_path, monkeypatch):
@@ -283,8 +284,8 @@ def test_a_supervisor_that_is_gone_costs_no_worker(start, tmp_path, monkeypatch)
     before = service.workers()
     os.kill(*before, signal.SIGKILL)
 
+    service.wait_for(lambda: service.log.count("the service works, but systemd is not told") == 2)
     service.wait_for(lambda: service.workers() and not service.workers() & before)
-    assert service.log.count("the service works, but systemd is not told") == 2
 
 
 def test_a_master_that_pauses_does_not_end_a_reload(start):
