@@ -1,6 +1,6 @@
 import pytest
 
-from service.errors import split_complaint
+from service.errors import first_line, split_complaint
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,16 @@ from service.errors import split_complaint
 )
 def test_a_complaint_is_split_into_place_and_problem(complaint, place, problem):
     assert split_complaint(complaint) == (place, problem)
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("", "RuntimeError"),
+        ("\n \n", "RuntimeError"),
+        ("said\nand told at length", "RuntimeError: said"),
+        ("\nFailed at a.cpp:\n  no such operation\nmore", "RuntimeError: Failed at a.cpp: no such operation"),
+    ],
+)
+def test_a_librarys_error_becomes_one_line(message, line):
+    assert first_line(RuntimeError(message)) == line

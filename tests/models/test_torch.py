@@ -118,7 +118,7 @@ def test_a_model_without_room_on_its_device_is_refused(monkeypatch):
 
     monkeypatch.setattr(SentenceTransformer, "encode", fail)
 
-    with pytest.raises(ModelUnusable, match="has no room on cpu: CUDA out of memory"):
+    with pytest.raises(ModelUnusable, match="has no room on cpu: OutOfMemoryError: CUDA out of memory"):
         TorchModel(sources.find("all-MiniLM-L6-v2"), "cpu", "float32", threads=2)
 
 
