@@ -54,7 +54,7 @@ class Load:
         for thread in self._threads:
             thread.join()
 
-    def wait_for(self, answers: int, seconds: float = 60) -> None:
+    def wait_for(self, answers: int, seconds: float = 300) -> None:
         """Wait for this many more right answers."""
         target, deadline = self.right + answers, time.monotonic() + seconds
         while self.right < target:

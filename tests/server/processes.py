@@ -37,7 +37,7 @@ class Process(process.Process):
         """Return the command line that runs ``command``; a subclass may add a prefix."""
         return command
 
-    def wait_for(self, condition: Callable[[], object], seconds: float = 90) -> None:
+    def wait_for(self, condition: Callable[[], object], seconds: float = 300) -> None:
         """Poll until ``condition()`` is true; fail if the server ends or the time is up."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -45,7 +45,7 @@ class Process(process.Process):
             assert time.monotonic() < deadline, f"not after {seconds} s:\n{self.log}"
             time.sleep(0.05)
 
-    def exit_code(self, seconds: float = 60) -> int:
+    def exit_code(self, seconds: float = 300) -> int:
         try:
             return self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
