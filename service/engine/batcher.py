@@ -19,8 +19,6 @@ class Batcher:
 
     Args:
         embed: computes a batch: n arrays of token ids to float32 of shape (n, dimension). Only this thread calls it.
-        max_batch_tokens: the tokens of one batch, padding included.
-        limits: how far the lengths in a batch may differ.
     """
 
     def __init__(

@@ -33,14 +33,7 @@ PADDING_LIMITS = PaddingLimits(ratio=1.25, slack=8)
 
 
 class OpenVinoModel:
-    """A compiled sentence-transformers pipeline: pooling, dense layers and normalisation are inside its graph.
-
-    Args:
-        directory: the artifact.
-        manifest: what it is.
-        dtype: ``float32`` or ``bfloat16``.
-        threads: how many cores one batch is spread over.
-    """
+    """A compiled sentence-transformers pipeline: pooling, dense layers and normalisation are inside its graph."""
 
     def __init__(self, directory: Path, manifest: Manifest, dtype: str, threads: int) -> None:
         self.name = manifest.name
@@ -77,11 +70,7 @@ class OpenVinoModel:
 def load(artifact: Artifact, manifest: Manifest, dtype: str, threads: int) -> OpenVinoModel:
     """Load the model and check its accuracy on this CPU.
 
-    Args:
-        artifact: where it is.
-        manifest: what it is.
-        dtype: ``float32``, ``bfloat16``, or ``auto``, which takes bfloat16 where the CPU has it and the model bears it.
-        threads: how many cores one batch is spread over.
+    ``dtype`` may be ``auto``: bfloat16 if the CPU supports it and accuracy holds, else float32.
 
     Raises:
         ModelUnusable: the model could not be compiled, or its vectors are too far from the reference's.

@@ -8,7 +8,7 @@ from service.engine.model import TokenIds
 
 #: Characters up to which one text is tokenised without releasing the GIL: to get it back among 32 busy threads takes
 #: longer than the work (0.12 ms for this many). encode_batch releases it, encode does not.
-SHORT = 500
+SHORT_CHARACTERS = 500
 
 
 class Tokenizer:
@@ -51,7 +51,7 @@ class Tokenizer:
 
     def encode(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return the token ids of each text, prompt and special tokens included."""
-        if len(texts) == 1 and len(texts[0]) <= SHORT:
+        if len(texts) == 1 and len(texts[0]) <= SHORT_CHARACTERS:
             encoding = self._tokenizer.encode(self.prompt + texts[0], add_special_tokens=self.special_tokens)
             return [np.array(encoding.ids, np.int32)]
         # "fast" leaves character offsets out.

@@ -36,7 +36,7 @@ PROBES = 8
 SPECIAL_STRINGS = 32
 
 #: Texts of at most this many tokens are computed in one batch at load, to see whether that changes their vectors.
-SHORT_PROBE = 128
+SHORT_PROBE_TOKENS = 128
 
 
 class TorchModel:
@@ -148,7 +148,7 @@ class TorchModel:
 
     def _compare_neighbours(self, tokens: Sequence[TokenIds], alone: Vectors) -> None:
         """Let only texts of one length share a batch if a vector depends on what it is padded to."""
-        short = [index for index, each in enumerate(tokens) if 0 < len(each) <= SHORT_PROBE]
+        short = [index for index, each in enumerate(tokens) if 0 < len(each) <= SHORT_PROBE_TOKENS]
         cosine = accuracy.cosines(self.embed([tokens[index] for index in short]), alone[short]).min()
         dtype = str(self.pipeline.dtype).removeprefix("torch.")
         self.equal_lengths = not cosine >= LEAST_COSINE[dtype]
