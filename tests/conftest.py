@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from service.app import create_app
-from service.models import sources
+from service.models import export, sources
+from service.models.artifact import Artifact
 from service.settings import Settings
 from tests import programs
 from tests.fakes import FakeModel
@@ -33,8 +34,10 @@ def client(app):
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory):
-    """The directory of compiled models; the first test that needs a model compiles it."""
-    return tmp_path_factory.mktemp("cache")
+    """The directory of compiled models, with the default one: a server that is ended while it compiles leaves nothing."""
+    cache = tmp_path_factory.mktemp("cache")
+    export.ensure(Artifact(sources.find("all-MiniLM-L6-v2"), cache))
+    return cache
 
 
 @pytest.fixture
