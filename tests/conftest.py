@@ -34,7 +34,7 @@ def client(app):
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory):
-    """The directory of compiled models, with the default one: a server that is ended while it compiles leaves nothing."""
+    """The directory of compiled models, with the default one: a server that a test ends must not be compiling it."""
     cache = tmp_path_factory.mktemp("cache")
     export.ensure(Artifact(sources.find("all-MiniLM-L6-v2"), cache))
     return cache
