@@ -10,7 +10,8 @@ import os
 import shutil
 import time
 import warnings
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
@@ -177,10 +178,22 @@ def _convert(reference: TorchModel, path: Path) -> None:
     log.info("tracing and converting the graph")
     batch = reference.tokenize([accuracy.PASSAGE[:length] for length in (60, 20, 4)])
     example = tuple(torch.from_numpy(array) for array in reference.layout.arrays(batch))
-    with warnings.catch_warnings(), torch.inference_mode():
+    with _same_logging(), warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # the tracer's worries, which the comparison that follows settles
         model = runtime().convert_model(Pipeline(), example_input=example)
     runtime().save_model(model, path, compress_to_fp16=False)
+
+
+@contextmanager
+def _same_logging() -> Iterator[None]:
+    """Undo how the converter sets the root logger: it does so itself, except after an error."""
+    root = logging.getLogger()
+    level, filters = root.level, list(root.filters)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.filters = filters
 
 
 def _measure_accuracy(directory: Path, manifest: Manifest) -> dict[str, float]:
