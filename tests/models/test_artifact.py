@@ -49,9 +49,10 @@ def manifest(files):
         versions={},
         files=files,
         dimension=4,
-        max_length=None,
         prompt="",
         special_tokens=True,
+        split_special_tokens=False,
+        equal_lengths=False,
         layout=Layout("padded"),
         cpu="",
     )
