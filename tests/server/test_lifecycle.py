@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import select
 import shutil
 import signal
 import threading
@@ -84,10 +85,12 @@ def test_a_stop_while_the_model_is_compiled_ends_the_compiler(start, tmp_path):
     service = start(cache_dir=tmp_path / "empty")
     service.wait_for(lambda: "loading the reference" in service.log)
     [compiler] = [pid for pid in service.pids() if b"export" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    ended = os.pidfd_open(compiler)
     service.popen.terminate()
 
     service.exit_code(MERCY_SECONDS)
-    assert not Path(f"/proc/{compiler}/maps").exists() or not Path(f"/proc/{compiler}/maps").read_text()
+    assert select.select([ended], [], [], 60)[0]
+    os.close(ended)
 
 
 def test_a_rolling_reload_loses_nothing(start, reference):
