@@ -201,7 +201,7 @@ def test_a_request_starts_a_stopped_service(installed, load):
 
 def test_a_stop_while_the_model_loads_is_heard(installed):
     """Else it takes ``TimeoutStopSec``, 70 seconds."""
-    since = installed.run("date +%s.%N").strip()
+    since = installed.run("date +%s.%6N").strip()
     spawned = f"journalctl --unit embeddings --since @{since} --grep 'spawned uWSGI master'"
     installed.run("systemctl restart --no-block embeddings.service")
     installed.wait_for(lambda: installed.succeeds(spawned))  # before, uWSGI ignores signals
