@@ -31,7 +31,7 @@ NEXT = "9.9.9"
 #: Hang up on an upgrade whose service does not become ready.
 INTERRUPT = """
 /opt/embeddings/releases/9.9.9-*/deploy/install & installer=$!
-until systemctl show -P SubState embeddings.service | grep -q start-pre; do sleep 0.1; done
+timeout 300 sh -c 'until systemctl show -P SubState embeddings.service | grep -q start-pre; do sleep 0.1; done'
 kill -HUP $installer
 wait $installer
 """
