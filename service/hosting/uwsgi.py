@@ -1,5 +1,6 @@
 """uWSGI's own module behind typed functions; under any other server it is absent."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -26,9 +27,11 @@ def will_fork() -> bool:
 def after_fork(load: Callable[[], None]) -> None:
     """Call ``load`` in each worker that is forked off this process.
 
-    uWSGI forks in C, where os.register_at_fork is never heard of, and has a hook of its own, which mules run too.
+    uWSGI forks in C, where os.register_at_fork is never heard of, and has a hook of its own, which mules run too. It
+    goes on after a hook that raised: Python's KeyboardInterrupt would leave a worker without a model.
     """
     assert uwsgi is not None
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited until ``load`` and then uWSGI set handlers of their own
     uwsgi.post_fork_hook = lambda: load() if worker_id() else None  # type: ignore[attr-defined]  # as its decorators do
 
 

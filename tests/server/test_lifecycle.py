@@ -73,7 +73,7 @@ def test_a_stop_at_any_moment_of_a_workers_start_is_heard(start, delay):
 @pytest.mark.parametrize("delay", [0, 0.02, 0.05, 0.1, 0.2, 0.4])
 def test_a_stop_at_any_moment_of_the_check_ends_everything(start, delay, number):
     service = start()
-    service.wait_for(lambda: "check" in commands(service))
+    service.wait_for(lambda: "service\0check" in commands(service))
     time.sleep(delay)
     service.popen.send_signal(number)
 
