@@ -8,6 +8,7 @@ from flask import Flask
 from service import cpu
 from service.api import envelope, notes, openai, operations
 from service.engine.engine import Engine
+from service.engine.limits import Limits
 from service.engine.model import Model
 from service.hosting import malloc, monitor, server, shutdown, uwsgi
 from service.hosting.client import Connection
@@ -46,6 +47,7 @@ def start_engine(settings: Settings, model: Model | None) -> Engine:
     cpu.limit_tokenizers(cpu.share(workers))
     model = model or catalog.load(settings, uwsgi.worker_number(), workers)
     max_batch_tokens = None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens
-    engine = Engine(model, shutdown.end_worker, max_batch_tokens, settings.request_timeout, settings.batch_timeout)
+    limits = Limits(max_batch_tokens, settings.request_timeout, settings.batch_timeout)
+    engine = Engine(model, shutdown.end_worker, limits)
     atexit.register(engine.close)  # uWSGI skips it: there requests are finished before a worker ends
     return engine

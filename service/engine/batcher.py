@@ -2,8 +2,10 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 
+from service.engine.meter import Meter
 from service.engine.model import PaddingLimits, TokenIds, Vectors
 from service.engine.request import Entries, Entry, Request
 from service.engine.scheduler import Scheduler
@@ -19,12 +21,18 @@ class Batcher:
 
     Args:
         embed: computes a batch: n arrays of token ids to float32 of shape (n, dimension). Only this thread calls it.
+        meter: told of every batch.
     """
 
     def __init__(
-        self, embed: Callable[[Sequence[TokenIds]], Vectors], max_batch_tokens: int, limits: PaddingLimits
+        self,
+        embed: Callable[[Sequence[TokenIds]], Vectors],
+        max_batch_tokens: int,
+        limits: PaddingLimits,
+        meter: Meter,
     ) -> None:
         self._embed = embed
+        self._meter = meter
         self._scheduler = Scheduler(max_batch_tokens, limits)
         self._changed = threading.Condition()
         self._closed = False
@@ -48,6 +56,12 @@ class Batcher:
         with self._changed:
             self._scheduler.cancel(request)
 
+    def show_queue(self, *, is_late: bool) -> None:
+        """Tell the meter what waits."""
+        with self._changed:
+            tokens, oldest = self._scheduler.tokens, self._scheduler.oldest()
+        self._meter.show_queue(tokens, max(0.0, time.monotonic() - oldest), is_late=is_late)
+
     def is_alive(self) -> bool:
         """Tell whether batches are being computed."""
         return self._thread.is_alive()
@@ -61,9 +75,14 @@ class Batcher:
 
     def _run(self) -> None:
         while batch := self._next_batch():
+            started = time.monotonic()
+            for entry in batch:
+                entry.request.started = min(entry.request.started, started)
             self.batches += 1
             self.running_tokens = len(batch) * batch[-1].length
             self._compute(batch)
+            tokens = sum(entry.length for entry in batch)
+            self._meter.count_batch(len(batch), tokens, self.running_tokens, time.monotonic() - started)
             self.running_tokens = 0
             del batch  # or the last request would stay in memory until the next one
 

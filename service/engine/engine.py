@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from service.engine.batcher import Batcher
-from service.engine.model import Embeddings, Model, Vectors
+from service.engine.limits import Limits
+from service.engine.meter import Meter
+from service.engine.model import Embeddings, Model, Timings, Vectors
 from service.engine.request import Request
 from service.engine.watchdog import Watchdog
 from service.errors import ClientGone, DeadlinePassed, InvalidInput
@@ -24,24 +26,22 @@ class Engine:
     Args:
         model: computes the batches.
         replace: called with a reason when the model hangs; should end this process.
-        max_batch_tokens: tokens of a batch; None takes what the model recommends.
-        request_timeout: seconds that a request may take.
-        batch_timeout: seconds that a batch of ``max_batch_tokens`` may take.
+        limits: how much it takes on.
+        meter: told of what happens.
     """
 
     def __init__(
         self,
         model: Model,
         replace: Callable[[str], object],
-        max_batch_tokens: int | None = None,
-        request_timeout: float = 300.0,
-        batch_timeout: float = 30.0,
+        limits: Limits = Limits(),  # noqa: B008  # immutable
+        meter: Meter | None = None,
     ) -> None:
         self.model = model
-        self._request_timeout = request_timeout
-        tokens = max_batch_tokens or model.max_batch_tokens
-        self._batcher = Batcher(model.embed, tokens, model.padding_limits)
-        self._watchdog = Watchdog(self._batcher, tokens, batch_timeout, replace)
+        self._limits = limits
+        tokens = limits.max_batch_tokens or model.max_batch_tokens
+        self._batcher = Batcher(model.embed, tokens, model.padding_limits, meter or Meter())
+        self._watchdog = Watchdog(self._batcher, tokens, limits.batch_timeout, replace)
 
     def embed(
         self, texts: Sequence[str], dimensions: int | None = None, is_gone: Callable[[], bool] = lambda: False
@@ -60,11 +60,13 @@ class Engine:
             ModelFailed: the model raised on a batch with one of the texts.
         """
         dimensions = self._check(dimensions)
-        deadline = time.monotonic() + self._request_timeout
-        request = Request(self.model.tokenize(texts), self.model.dimension, deadline)
+        began = time.monotonic()
+        request = Request(self.model.tokenize(texts), self.model.dimension, began + self._limits.request_timeout)
         self._batcher.submit(request)
         self._wait(request, is_gone)
-        return Embeddings(_cut(request.vectors, dimensions), sum(map(len, request.token_ids)))
+        started = min(request.started, time.monotonic())
+        timings = Timings(request.arrived - began, started - request.arrived, time.monotonic() - started)
+        return Embeddings(_cut(request.vectors, dimensions), sum(map(len, request.token_ids)), timings)
 
     def is_ready(self) -> bool:
         """Tell whether a request would be answered: the batcher lives and its batch is not late."""
@@ -89,7 +91,7 @@ class Engine:
             if time.monotonic() > request.deadline:
                 self._batcher.cancel(request)
                 raise DeadlinePassed(
-                    f"not answered within {self._request_timeout:g} seconds; send fewer texts at a time"
+                    f"not answered within {self._limits.request_timeout:g} seconds; send fewer texts at a time"
                 )
         request.raise_error()
 

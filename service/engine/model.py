@@ -26,11 +26,20 @@ class PaddingLimits(NamedTuple):
         return longest <= max(shortest * self.ratio, shortest + self.slack)
 
 
+class Timings(NamedTuple):
+    """The seconds of a request: being tokenised, waiting for its first batch, and from there to its last vector."""
+
+    tokenize: float
+    queue: float
+    forward: float
+
+
 class Embeddings(NamedTuple):
-    """Vectors in the order of the texts, and the number of tokens that the model read."""
+    """Vectors in the order of the texts, the number of tokens that the model read, and the time it took."""
 
     vectors: Vectors
     tokens: int
+    timings: Timings
 
 
 class Model(Protocol):

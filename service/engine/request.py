@@ -1,6 +1,7 @@
 """A request on its way through the model, and its entries in the queue."""
 
 import threading
+import time
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
@@ -24,6 +25,9 @@ class Request:
         self.token_ids = token_ids
         self.vectors: Vectors = np.empty((len(token_ids), dimension), np.float32)
         self.deadline = deadline
+        self.arrived = time.monotonic()
+        #: When its first batch began; until then infinite.
+        self.started = float("inf")
         self._error: RequestError | None = None
         self._missing = len(token_ids)
         # A plain lock costs a third of an Event, whose condition allocates one per wait: 5 % more requests a second
@@ -90,6 +94,7 @@ class Entries(NamedTuple):
     request: Request
     runs: list[list[Entry]]
     leaders: list[Entry]
+    tokens: int
 
     @classmethod
     def of(cls, request: Request) -> "Entries":
@@ -100,7 +105,7 @@ class Entries(NamedTuple):
         for run in runs:
             for before, after in pairwise(run):
                 before.after, after.before = after, before
-        return cls(request, runs, entries[::-1])
+        return cls(request, runs, entries[::-1], sum(entry.length for entry in entries))
 
     def fit(self, max_batch_tokens: int) -> bool:
         """Tell whether all of them fit one batch, padding included."""

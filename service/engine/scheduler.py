@@ -25,6 +25,8 @@ class Queue:
         self._last: dict[int, Entry] = {}
         self._lengths: list[int] = []
         self._turns: OrderedDict[Request, list[Entry]] = OrderedDict()
+        #: The tokens of the waiting entries.
+        self.tokens = 0
 
     def __bool__(self) -> bool:
         return bool(self._turns)
@@ -34,6 +36,11 @@ class Queue:
         for run in entries.runs:
             self._insert(run)
         self._turns[entries.request] = entries.leaders
+        self.tokens += entries.tokens
+
+    def oldest(self) -> float:
+        """Return when the oldest waiting request arrived; infinite if none waits."""
+        return min((request.arrived for request in self._turns), default=float("inf"))
 
     def cancel(self, request: Request) -> None:
         """Remove what still waits of a request."""
@@ -101,6 +108,7 @@ class Queue:
                 del self._lengths[bisect_left(self._lengths, entry.length)]
         del entry.before, entry.after  # or neighbours would keep each other in memory
         entry.waiting = False
+        self.tokens -= entry.length
 
 
 class Scheduler:
@@ -120,6 +128,15 @@ class Scheduler:
 
     def __bool__(self) -> bool:
         return bool(self._small or self._large)
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of the waiting entries."""
+        return self._small.tokens + self._large.tokens
+
+    def oldest(self) -> float:
+        """Return when the oldest waiting request arrived; infinite if none waits."""
+        return min(self._small.oldest(), self._large.oldest())
 
     def add(self, entries: Entries) -> None:
         """Queue the entries of a request."""

@@ -68,6 +68,7 @@ class Watchdog:
             if reason := self.check():
                 self._replace(reason)
                 return
+            self._batcher.show_queue(is_late=self.is_late())
 
     def _seconds(self) -> float:
         return self._ticks * self._tick_seconds

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from service.engine.batcher import Batcher, log
+from service.engine.meter import Meter
 from service.engine.request import Request
 from service.errors import ModelFailed
 from tests.fakes import LIMITS, token_ids
@@ -40,7 +41,7 @@ def recorder():
 
 @pytest.fixture
 def batcher(recorder):
-    batcher = Batcher(recorder, 100, LIMITS)
+    batcher = Batcher(recorder, 100, LIMITS, Meter())
     yield batcher
     recorder.gate.set()
     batcher.close()
@@ -88,7 +89,7 @@ def test_a_failing_batch_fails_its_members_and_no_one_else(batcher, recorder, ca
 
 
 def test_closing_finishes_what_is_queued_and_ends_the_thread(recorder):
-    batcher = Batcher(recorder, 100, LIMITS)
+    batcher = Batcher(recorder, 100, LIMITS, Meter())
     queued = submit(batcher, request(1), request(90), request(2))
     recorder.gate.set()
     batcher.close()

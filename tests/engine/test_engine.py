@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from service.engine.engine import Engine
+from service.engine.limits import Limits
 from service.errors import ClientGone, DeadlinePassed, InvalidInput, ModelFailed
 from tests.fakes import FakeModel, vector_of
 
@@ -65,7 +66,7 @@ class StuckModel(FakeModel):
 @pytest.fixture
 def stuck():
     model = StuckModel()
-    engine = Engine(model, pytest.fail, request_timeout=0.3)
+    engine = Engine(model, pytest.fail, Limits(request_timeout=0.3))
     yield engine
     model.released.set()
     engine.close()

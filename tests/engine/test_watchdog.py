@@ -17,6 +17,9 @@ class FakeBatcher:
     def is_alive(self):
         return self.alive
 
+    def show_queue(self, *, is_late):
+        self.shown = is_late
+
 
 @pytest.fixture
 def batcher():

@@ -1,0 +1,17 @@
+"""What the engine tells of its work; ``service.metrics`` exports it."""
+
+
+class Meter:
+    """Hears of every batch and refusal; this one forgets them."""
+
+    def count_batch(self, texts: int, tokens: int, padded_tokens: int, seconds: float) -> None:
+        """Count a computed batch; ``padded_tokens`` includes ``tokens``. The batcher's thread calls this."""
+
+    def count_refusal(self, reason: str) -> None:
+        """Count a request that was refused: ``queue_full``, ``deadline``, ``client_gone``. Any thread calls this."""
+
+    def show_queue(self, tokens: int, oldest_seconds: float, *, is_late: bool) -> None:
+        """Show the waiting tokens, the age of the oldest waiting request, and whether the present batch hangs.
+
+        The watchdog's thread calls this with every tick: its last call is the heartbeat.
+        """
