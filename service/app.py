@@ -16,6 +16,9 @@ from service.hosting.per_process import PerProcess
 from service.models import catalog
 from service.settings import Settings
 
+#: Bodies of the largest size that a worker holds at a time.
+HELD_BODIES = 4
+
 
 def create_app(settings: Settings | None = None, model: Model | None = None) -> Flask:
     """Build the service. Unless ``model`` is given, each process that serves loads its own.
@@ -47,7 +50,15 @@ def start_engine(settings: Settings, model: Model | None) -> Engine:
     cpu.limit_tokenizers(cpu.share(workers))
     model = model or catalog.load(settings, uwsgi.worker_number(), workers)
     max_batch_tokens = None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens
-    limits = Limits(max_batch_tokens, settings.request_timeout, settings.batch_timeout)
-    engine = Engine(model, shutdown.end_worker, limits)
+    limits = Limits(
+        max_batch_tokens=max_batch_tokens,
+        max_queue_tokens=settings.max_queue_tokens,
+        max_requests=settings.max_requests(),
+        max_held_bytes=HELD_BODIES * settings.max_body_bytes,
+        request_timeout=settings.request_timeout,
+        batch_timeout=None if settings.batch_timeout == "auto" else settings.batch_timeout,
+    )
+    engine = Engine(model, shutdown.end_worker, limits, trim=malloc.trim)
+    engine.calibrate()
     atexit.register(engine.close)  # uWSGI skips it: there requests are finished before a worker ends
     return engine

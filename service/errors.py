@@ -10,7 +10,8 @@
         ├── InvalidInput      the request cannot be served as written
         ├── UnknownModel      the request asks about a model that is not served here
         ├── ClientGone        the client closed its connection before the answer
-        ├── DeadlinePassed    the request waited longer than EMBED_REQUEST_TIMEOUT
+        ├── DeadlinePassed    the request waited longer than it may
+        ├── Overloaded        the request would wait too long, and is refused before it does
         ├── ForkedAfterLoad   this process was forked with a loaded model, which does not survive that
         ├── ModelFailed       the model raised; the request may have been fine
         └── MetricsUnavailable  no uWSGI master is there to ask
@@ -74,6 +75,14 @@ class ClientGone(RequestError):
 
 class DeadlinePassed(RequestError):
     """The request waited longer than it was allowed to."""
+
+
+class Overloaded(RequestError):
+    """The request was refused because too much waits; ``retry_after`` is in whole seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ForkedAfterLoad(RequestError):

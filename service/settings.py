@@ -31,10 +31,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     cache_dir: Annotated[str, Meta(min_length=1)] = "~/.cache/uwsgi-embeddings"
     max_batch_tokens: Literal["auto"] | Count = "auto"
+    max_queue_tokens: Count = 2**20
     max_inputs: Count = 2048
     max_body_bytes: Count = 32 * 2**20
     request_timeout: Annotated[float, Meta(gt=0)] = 300.0
-    batch_timeout: Annotated[float, Meta(gt=0)] = 30.0
+    batch_timeout: Literal["auto"] | Annotated[float, Meta(gt=0)] = "auto"
 
     http: str = "127.0.0.1:5000"
     socket: str = ""
@@ -65,6 +66,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def run_path(self) -> Path:
         """Return the run directory: ``EMBED_RUN_DIR``, else ``run`` beside ``uwsgi.ini``."""
         return Path(self.run_dir or ROOT / "run")
+
+    def max_requests(self) -> int:
+        """Return how many requests a worker holds: some threads stay free to refuse others, and for probes."""
+        return max(1, self.threads - max(1, self.threads // 8))
 
     @classmethod
     def variables(cls) -> dict[str, object]:

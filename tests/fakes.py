@@ -18,6 +18,7 @@ class FakeModel:
     name = "fake"
     revision = "c0ffee"
     dimension = 4
+    max_length = None
     max_batch_tokens = 100
     padding_limits = LIMITS
 
@@ -33,6 +34,9 @@ class FakeModel:
         if any("poison" in text for text in texts):
             raise RuntimeError("the model's secret reason")
         return np.array([vector_of(text) for text in texts], np.float32)
+
+    def free(self) -> None:
+        self.freed = True
 
 
 def vector_of(text: str) -> list[float]:

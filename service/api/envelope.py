@@ -15,10 +15,16 @@ STATUS = {
     errors.UnknownModel: 404,
     errors.ClientGone: 499,  # nginx's number; only the log shows it
     errors.DeadlinePassed: 504,
+    errors.Overloaded: 429,
     errors.ForkedAfterLoad: 503,
     errors.ModelFailed: 500,
     errors.MetricsUnavailable: 501,
 }
+
+
+#: OpenAI's ``code`` and ``type``, where they are not the usual ones.
+CODES = {errors.UnknownModel: "model_not_found", errors.Overloaded: "rate_limit_exceeded"}
+KINDS = {429: "rate_limit_error"}
 
 
 def register(app: Flask) -> None:
@@ -30,8 +36,11 @@ def register(app: Flask) -> None:
 
 def refuse(error: errors.RequestError) -> Response:
     """Answer an error of the service."""
-    code = "model_not_found" if isinstance(error, errors.UnknownModel) else None
-    return envelope(str(error), STATUS[type(error)], error.field, code)
+    code = CODES.get(type(error))
+    answer = envelope(str(error), STATUS[type(error)], error.field, code)
+    if isinstance(error, errors.Overloaded):
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def explain(error: HTTPException) -> Response:
@@ -61,7 +70,7 @@ def apologise(error: Exception) -> Response:
 
 def envelope(message: str, status: int, field: str | None = None, code: str | None = None) -> Response:
     """Build an error answer; ``field`` becomes ``param``."""
-    kind = "invalid_request_error" if status < 500 else "server_error"
+    kind = KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
     inner = {"message": message, "type": kind, "param": field, "code": code}
     return reply({"error": inner, "message": message, "detail": message}, status)
 

@@ -3,9 +3,11 @@
 from flask import Blueprint, Response
 
 from service.api.openai import Texts, embeddings_list
-from service.api.wire import embed, read, reply
+from service.api.wire import embed, let_in, let_out, read, reply
 
 routes = Blueprint("notes", __name__)
+routes.before_request(let_in)
+routes.after_request(let_out)
 
 
 @routes.post("/embed")

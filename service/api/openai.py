@@ -6,11 +6,13 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from flask import Blueprint, Response, current_app
 
-from service.api.wire import embed, engine, read, reply
+from service.api.wire import embed, engine, let_in, let_out, read, reply
 from service.engine.model import Embeddings, Model
 from service.errors import InvalidInput, UnknownModel
 
 routes = Blueprint("openai", __name__)
+routes.before_request(let_in)
+routes.after_request(let_out)
 
 
 class Texts(msgspec.Struct):

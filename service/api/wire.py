@@ -1,12 +1,15 @@
 """Bytes in, bytes out: shared by every view."""
 
 import json
+import re
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 import orjson
-from flask import Response, current_app, request
+from flask import Response, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from service.engine.engine import Engine
@@ -16,6 +19,13 @@ from service.errors import InvalidInput, split_complaint
 Shape = TypeVar("Shape")
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+#: Headers: how long the client waits, and nginx's ``t=${msec}``.
+SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
+START = re.compile(r"t=([0-9]{1,12}(\.[0-9]{1,6})?)")
+
+#: An older request is one whose clock is wrong.
+MAX_AGE_SECONDS = 3600.0
 
 #: From IANA's list. Other values are left alone: some clients send their charset here.
 COMPRESSIONS = {"br", "compress", "deflate", "gzip", "x-compress", "x-gzip", "zstd"}
@@ -27,8 +37,28 @@ def engine() -> Engine:
 
 
 def embed(texts: list[str], dimensions: int | None = None) -> Embeddings:
-    """Embed until the client of this request goes away."""
-    return engine().embed(texts, dimensions, request.environ["embed.client_is_gone"])
+    """Embed until the client of this request goes away or its time is over."""
+    is_gone = request.environ["embed.client_is_gone"]
+    return engine().embed(texts, dimensions, is_gone, _deadline(), bulk=_is_bulk())
+
+
+def let_in() -> None:
+    """Count a request before its body is read; ``let_out`` must follow.
+
+    Raises:
+        Overloaded: there is no room for it.
+    """
+    if request.method == "POST":
+        size = min(request.content_length or 0, request.max_content_length or 0)
+        engine().admission.hold(size)
+        g.held_bytes = size
+
+
+def let_out(answer: Response) -> Response:
+    """Forget the request once its answer was sent."""
+    if "held_bytes" in g:
+        answer.call_on_close(partial(engine().admission.release, g.held_bytes))
+    return answer
 
 
 def read(shape: type[Shape]) -> Shape:
@@ -53,6 +83,31 @@ def reply(body: Any, status: int = 200) -> Response:
     orjson prints 32 x 768 float32 in 0.5 ms, where jsonify takes 10 ms and twice the bytes.
     """
     return Response(orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY), status, mimetype="application/json")
+
+
+def _deadline() -> float:
+    """Return the ``time.monotonic()`` after which the answer is useless, counted from when the request came."""
+    seconds = engine().limits.request_timeout
+    given = request.headers.get("X-Request-Timeout")
+    if given is not None:
+        if not SECONDS.fullmatch(given) or not float(given):
+            raise InvalidInput(f"X-Request-Timeout: {given[:20]!r}: send a number of seconds, such as 2.5")
+        seconds = min(seconds, float(given))
+    return time.monotonic() + seconds - _age()
+
+
+def _age() -> float:
+    """Return how many seconds ago the proxy got this request, by its ``X-Request-Start: t=SECONDS``; 0 if unknown."""
+    started = START.fullmatch(request.headers.get("X-Request-Start", ""))
+    age = time.time() - float(started[1]) if started else 0.0
+    return age if 0 <= age <= MAX_AGE_SECONDS else 0.0
+
+
+def _is_bulk() -> bool:
+    given = request.headers.get("X-Priority", "normal").lower()
+    if given not in {"normal", "bulk"}:
+        raise InvalidInput(f"X-Priority: {given[:20]!r}: send bulk for work that may wait, or normal")
+    return given == "bulk"
 
 
 def _refuse_compression() -> None:

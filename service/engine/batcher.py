@@ -5,13 +5,19 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from service.engine.meter import Meter
-from service.engine.model import PaddingLimits, TokenIds, Vectors
+from service.engine.model import Model, TokenIds, Vectors
+from service.engine.rate import Rate
 from service.engine.request import Entries, Entry, Request
 from service.engine.scheduler import Scheduler
-from service.errors import ModelFailed
+from service.errors import ModelFailed, first_line, has_run_out
 
 log = logging.getLogger(__name__)
+
+#: After so long without work, memory goes back to the machine.
+REST_SECONDS = 5.0
 
 
 class Batcher:
@@ -20,20 +26,18 @@ class Batcher:
     There is no timer: an idle batcher runs a text at once, a busy one finds its next batch filled.
 
     Args:
-        embed: computes a batch: n arrays of token ids to float32 of shape (n, dimension). Only this thread calls it.
+        model: computes the batches; only this thread calls its ``embed`` and ``free``.
+        max_batch_tokens: tokens of a batch, padding included.
         meter: told of every batch.
+        trim: called in this thread after a while without work, and when memory ran out: should free what it can.
     """
 
-    def __init__(
-        self,
-        embed: Callable[[Sequence[TokenIds]], Vectors],
-        max_batch_tokens: int,
-        limits: PaddingLimits,
-        meter: Meter,
-    ) -> None:
-        self._embed = embed
+    def __init__(self, model: Model, max_batch_tokens: int, meter: Meter, trim: Callable[[], object]) -> None:
+        self._model = model
         self._meter = meter
-        self._scheduler = Scheduler(max_batch_tokens, limits)
+        self._trim = trim
+        self._scheduler = Scheduler(max_batch_tokens, model.padding_limits)
+        self._rate = Rate()
         self._changed = threading.Condition()
         self._closed = False
         #: The tokens of the batch that runs now, padding included; 0 between batches.
@@ -56,10 +60,18 @@ class Batcher:
         with self._changed:
             self._scheduler.cancel(request)
 
+    def waiting_tokens(self) -> tuple[int, int]:
+        """Return the tokens of small requests that wait, and of all others."""
+        return self._scheduler.tokens()
+
+    def tokens_per_second(self) -> float:
+        """Return the rate of the model; infinite if it is not known yet."""
+        return self._rate.per_second
+
     def show_queue(self, *, is_late: bool) -> None:
         """Tell the meter what waits."""
         with self._changed:
-            tokens, oldest = self._scheduler.tokens, self._scheduler.oldest()
+            tokens, oldest = sum(self._scheduler.tokens()), self._scheduler.oldest()
         self._meter.show_queue(tokens, max(0.0, time.monotonic() - oldest), is_late=is_late)
 
     def is_alive(self) -> bool:
@@ -75,38 +87,73 @@ class Batcher:
 
     def _run(self) -> None:
         while batch := self._next_batch():
-            started = time.monotonic()
-            for entry in batch:
-                entry.request.started = min(entry.request.started, started)
-            self.batches += 1
-            self.running_tokens = len(batch) * batch[-1].length
             self._compute(batch)
-            tokens = sum(entry.length for entry in batch)
-            self._meter.count_batch(len(batch), tokens, self.running_tokens, time.monotonic() - started)
-            self.running_tokens = 0
             del batch  # or the last request would stay in memory until the next one
 
     def _next_batch(self) -> list[Entry]:
         """Wait for work; an empty batch means that the batcher was closed."""
         with self._changed:
             while True:
-                self._changed.wait_for(lambda: self._scheduler or self._closed)
+                if not self._changed.wait_for(self._has_work, REST_SECONDS):
+                    self._trim()
+                    self._changed.wait_for(self._has_work)
                 batch = self._scheduler.next_batch()
                 if batch or self._closed:
                     return batch
 
+    def _has_work(self) -> bool:
+        return bool(self._scheduler) or self._closed
+
     def _compute(self, batch: list[Entry]) -> None:
         """Compute a batch, equal texts once, and hand the vectors to their requests."""
+        started = time.monotonic()
         rows: dict[bytes, int] = {}
         row_of = [rows.setdefault(entry.token_ids.tobytes(), len(rows)) for entry in batch]
         unique = dict(zip(row_of, (entry.token_ids for entry in batch), strict=True))
-        try:
-            vectors = self._embed(list(unique.values()))
-        except Exception:
-            log.exception("the model failed on a batch of %d texts", len(rows))
-            for request in {entry.request for entry in batch}:
-                self.cancel(request)
-                request.fail(ModelFailed("the model failed on this input; the server's log has the reason"))
-            return
+        for entry in batch:
+            entry.request.started = min(entry.request.started, started)
+        vectors = self._embed(list(unique.values()))
+        self._count(batch, time.monotonic() - started)
         for entry, row in zip(batch, row_of, strict=True):
-            entry.request.put(entry.position, vectors[row])
+            vector = vectors[row]
+            if vector is not None:
+                entry.request.put(entry.position, vector)
+            else:
+                self.cancel(entry.request)
+                entry.request.fail(
+                    ModelFailed("the model failed on a text of this request; the server's log has the reason")
+                )
+
+    def _count(self, batch: list[Entry], seconds: float) -> None:
+        tokens = sum(entry.length for entry in batch)
+        self._rate.add(tokens, seconds)
+        self._meter.count_batch(len(batch), tokens, len(batch) * batch[-1].length, seconds)
+
+    def _embed(self, texts: Sequence[TokenIds]) -> list[Vectors | None]:
+        """Return a vector for each text, None where the model failed on it alone."""
+        vectors = self._try(texts)
+        if vectors is not None and np.isfinite(vectors).all():
+            return list(vectors)
+        if len(texts) == 1:
+            return [None]
+        middle = len(texts) // 2
+        return self._embed(texts[:middle]) + self._embed(texts[middle:])
+
+    def _try(self, texts: Sequence[TokenIds]) -> Vectors | None:
+        """Run the model once; log an error and return None."""
+        self.batches += 1
+        self.running_tokens = len(texts) * max(map(len, texts))
+        try:
+            return self._model.embed(texts)
+        except Exception as error:
+            ran_out = has_run_out(error)
+            if len(texts) == 1:
+                log.exception("the model failed on a text of %d tokens", len(texts[0]))
+            else:
+                log.warning("the model failed on %d texts, each half is tried: %s", len(texts), first_line(error))
+        finally:
+            self.running_tokens = 0
+        if ran_out:  # outside of the handler, whose traceback holds the batch's tensors
+            self._model.free()
+            self._trim()
+        return None

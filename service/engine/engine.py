@@ -1,14 +1,15 @@
 """Texts to vectors: tokenise in the request's thread, compute in the batcher's."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from service.engine.admission import Admission
 from service.engine.batcher import Batcher
 from service.engine.limits import Limits
 from service.engine.meter import Meter
-from service.engine.model import Embeddings, Model, Timings, Vectors
+from service.engine.model import Embeddings, Model, Timings, TokenIds, Vectors
 from service.engine.request import Request
 from service.engine.watchdog import Watchdog
 from service.errors import ClientGone, DeadlinePassed, InvalidInput
@@ -19,15 +20,23 @@ POLL_SECONDS = 0.1
 #: How long ``close`` waits for a model that may hang.
 CLOSE_SECONDS = 10.0
 
+#: Bytes of UTF-8 to a token, for an estimate before tokenising: English has 4 to 5, Chinese 3.
+BYTES_PER_TOKEN = 4
+
+#: Characters that are tokenised between two looks at the client and the deadline. A token takes about 100 bytes of the
+#: tokenizer's memory until its text is done.
+SLICE_CHARACTERS = 100_000
+
 
 class Engine:
-    """A model behind a batcher and a watchdog; owns both.
+    """A model behind admission, a batcher and a watchdog; owns the three.
 
     Args:
         model: computes the batches.
         replace: called with a reason when the model hangs; should end this process.
         limits: how much it takes on.
         meter: told of what happens.
+        trim: called when memory ran out, or was not needed for a while; should return it to the machine.
     """
 
     def __init__(
@@ -36,15 +45,35 @@ class Engine:
         replace: Callable[[str], object],
         limits: Limits = Limits(),  # noqa: B008  # immutable
         meter: Meter | None = None,
+        trim: Callable[[], object] = lambda: None,
     ) -> None:
         self.model = model
-        self._limits = limits
-        tokens = limits.max_batch_tokens or model.max_batch_tokens
-        self._batcher = Batcher(model.embed, tokens, model.padding_limits, meter or Meter())
-        self._watchdog = Watchdog(self._batcher, tokens, limits.batch_timeout, replace)
+        self.limits = limits
+        self._meter = meter or Meter()
+        self._max_batch_tokens = limits.max_batch_tokens or model.max_batch_tokens
+        self._batcher = Batcher(model, self._max_batch_tokens, self._meter, trim)
+        self.admission = Admission(self._batcher, limits, self._meter)
+        self._watchdog = Watchdog(self._batcher, self._max_batch_tokens, limits.batch_timeout, replace)
+
+    def calibrate(self) -> None:
+        """Compute the longest text that fits a batch: it tells the rate, and how long a batch may take."""
+        words = min(self.model.max_length or self._max_batch_tokens, self._max_batch_tokens)
+        [token_ids] = self.model.tokenize(["a " * words])
+        for _ in range(2):  # the first of a shape takes longer
+            request = Request([token_ids[:words]], self.model.dimension)
+            self._batcher.submit(request)
+            request.wait(-1)
+            request.raise_error()
+        self._watchdog.calibrate(self._max_batch_tokens / self._batcher.tokens_per_second())
 
     def embed(
-        self, texts: Sequence[str], dimensions: int | None = None, is_gone: Callable[[], bool] = lambda: False
+        self,
+        texts: Sequence[str],
+        dimensions: int | None = None,
+        is_gone: Callable[[], bool] = lambda: False,
+        deadline: float = float("inf"),
+        *,
+        bulk: bool = False,
     ) -> Embeddings:
         """Embed ``texts``, blocking until every vector is there.
 
@@ -52,17 +81,24 @@ class Engine:
             texts: any number.
             dimensions: keep this many leading components and renormalise; None or 0 keeps all.
             is_gone: polled while waiting; once it returns True, the request is cancelled.
+            deadline: the ``time.monotonic()`` after which the answer is useless; the request timeout may be sooner.
+            bulk: let all other requests overtake this one.
 
         Raises:
             InvalidInput: ``dimensions`` is not between 0 and the model's dimension.
             ClientGone: ``is_gone()`` returned True.
-            DeadlinePassed: the timeout passed.
-            ModelFailed: the model raised on a batch with one of the texts.
+            DeadlinePassed: the deadline passed.
+            Overloaded: the request would wait too long.
+            ModelFailed: the model raised on one of the texts.
         """
         dimensions = self._check(dimensions)
         began = time.monotonic()
-        request = Request(self.model.tokenize(texts), self.model.dimension, began + self._limits.request_timeout)
-        self._batcher.submit(request)
+        deadline = min(deadline, began + self.limits.request_timeout)
+        tokens = self._estimate(texts)
+        with self.admission.preparing(tokens, deadline, small=tokens <= self._max_batch_tokens and not bulk):
+            token_ids = self._tokenize(texts, is_gone, deadline)
+            request = Request(token_ids, self.model.dimension, deadline, bulk=bulk)
+            self._batcher.submit(request)
         self._wait(request, is_gone)
         started = min(request.started, time.monotonic())
         timings = Timings(request.arrived - began, started - request.arrived, time.monotonic() - started)
@@ -83,17 +119,49 @@ class Engine:
             raise InvalidInput(f"dimensions must be between 1 and {full} for {self.model.name}", "dimensions")
         return dimensions or full
 
+    def _estimate(self, texts: Sequence[str]) -> int:
+        most = self.model.max_length or float("inf")
+        return int(sum(min(_count_bytes(text) / BYTES_PER_TOKEN + 2, most) for text in texts))
+
+    def _tokenize(self, texts: Sequence[str], is_gone: Callable[[], bool], deadline: float) -> list[TokenIds]:
+        token_ids: list[TokenIds] = []
+        for part in _slices(texts):
+            self._check_waiting(is_gone, deadline)
+            token_ids += self.model.tokenize(part)
+        return token_ids
+
     def _wait(self, request: Request, is_gone: Callable[[], bool]) -> None:
         while not request.wait(POLL_SECONDS):
-            if is_gone():
+            try:
+                self._check_waiting(is_gone, request.deadline)
+            except (ClientGone, DeadlinePassed):
                 self._batcher.cancel(request)
-                raise ClientGone("the client closed the connection")
-            if time.monotonic() > request.deadline:
-                self._batcher.cancel(request)
-                raise DeadlinePassed(
-                    f"not answered within {self._limits.request_timeout:g} seconds; send fewer texts at a time"
-                )
+                raise
         request.raise_error()
+
+    def _check_waiting(self, is_gone: Callable[[], bool], deadline: float) -> None:
+        if is_gone():
+            self._meter.count_refusal("client_gone")
+            raise ClientGone("the client closed the connection")
+        if time.monotonic() > deadline:
+            self._meter.count_refusal("deadline")
+            raise DeadlinePassed("not answered before its deadline; send fewer texts at a time")
+
+
+def _count_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+
+
+def _slices(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Divide texts into runs of at most ``SLICE_CHARACTERS``, or of one text."""
+    first = characters = 0
+    for index, text in enumerate(texts):
+        if characters and characters + len(text) > SLICE_CHARACTERS:
+            yield texts[first:index]
+            first, characters = index, 0
+        characters += len(text)
+    if first < len(texts):
+        yield texts[first:]
 
 
 def _cut(vectors: Vectors, dimensions: int) -> Vectors:

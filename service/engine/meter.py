@@ -8,7 +8,11 @@ class Meter:
         """Count a computed batch; ``padded_tokens`` includes ``tokens``. The batcher's thread calls this."""
 
     def count_refusal(self, reason: str) -> None:
-        """Count a request that was refused: ``queue_full``, ``deadline``, ``client_gone``. Any thread calls this."""
+        """Count a request that got no vectors. Any thread calls this.
+
+        ``queue_full``: too much waits. ``too_late``: its deadline would pass before it is done. ``deadline``: it has
+        passed. ``client_gone``: nobody waits for the answer.
+        """
 
     def show_queue(self, tokens: int, oldest_seconds: float, *, is_late: bool) -> None:
         """Show the waiting tokens, the age of the oldest waiting request, and whether the present batch hangs.

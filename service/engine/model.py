@@ -48,6 +48,8 @@ class Model(Protocol):
     name: str
     revision: str | None
     dimension: int
+    #: The most tokens of a text; None for no limit.
+    max_length: int | None
     max_batch_tokens: int
     padding_limits: PaddingLimits
 
@@ -56,3 +58,6 @@ class Model(Protocol):
 
     def embed(self, batch: Sequence[TokenIds]) -> Vectors:
         """Return float32 of shape (len(batch), dimension). One thread calls this."""
+
+    def free(self) -> None:
+        """Return memory that is kept for later batches, after one ran out of it. The thread of ``embed`` calls this."""

@@ -19,12 +19,16 @@ class Request:
         token_ids: one array for each text.
         dimension: the width of a vector.
         deadline: the ``time.monotonic()`` after which the answer is useless.
+        bulk: whether it may wait for all others.
     """
 
-    def __init__(self, token_ids: Sequence[TokenIds], dimension: int, deadline: float = float("inf")) -> None:
+    def __init__(
+        self, token_ids: Sequence[TokenIds], dimension: int, deadline: float = float("inf"), *, bulk: bool = False
+    ) -> None:
         self.token_ids = token_ids
         self.vectors: Vectors = np.empty((len(token_ids), dimension), np.float32)
         self.deadline = deadline
+        self.bulk = bulk
         self.arrived = time.monotonic()
         #: When its first batch began; until then infinite.
         self.started = float("inf")

@@ -8,6 +8,14 @@ from service.engine.batcher import Batcher
 #: Ticks are counted, not seconds: the clock of a suspended process (SIGSTOP, ``docker pause``) goes on, its ticks stop.
 TICK_SECONDS = 0.25
 
+#: How long a batch may take before it counts as hanging: at least so many seconds, and so many times what it should.
+#: A process that gets a tenth of a core is slow, and does not hang.
+LEAST_SECONDS = 10.0
+FACTOR = 50.0
+
+#: Until it is known how long a usual batch takes.
+UNKNOWN_SECONDS = 120.0
+
 
 class Watchdog:
     """Owns a thread that counts how long the present batch has been running.
@@ -18,7 +26,7 @@ class Watchdog:
     Args:
         batcher: whose batches are timed.
         max_batch_tokens: the tokens of a usual batch.
-        batch_timeout: seconds that a usual batch may take.
+        batch_timeout: seconds that a usual batch may take; None for what ``calibrate`` finds.
         replace: called once, with the reason, when a batch takes longer or the batcher's thread has died.
         tick_seconds: the time between two checks.
     """
@@ -27,13 +35,14 @@ class Watchdog:
         self,
         batcher: Batcher,
         max_batch_tokens: int,
-        batch_timeout: float,
+        batch_timeout: float | None,
         replace: Callable[[str], object],
         tick_seconds: float = TICK_SECONDS,
     ) -> None:
         self._batcher = batcher
         self._max_batch_tokens = max_batch_tokens
-        self._batch_timeout = batch_timeout
+        self._batch_timeout = batch_timeout or UNKNOWN_SECONDS
+        self._is_fixed = batch_timeout is not None
         self._replace = replace
         self._tick_seconds = tick_seconds
         self._batch = 0
@@ -41,6 +50,11 @@ class Watchdog:
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
         self._thread.start()
+
+    def calibrate(self, seconds: float) -> None:
+        """Take over how long a usual batch takes on this machine, unless a limit was given."""
+        if not self._is_fixed:
+            self._batch_timeout = max(LEAST_SECONDS, FACTOR * seconds)
 
     def is_late(self) -> bool:
         """Tell whether the present batch has used more than half of its time."""

@@ -16,3 +16,10 @@ def limit_malloc() -> None:
     if mallopt is not None:
         mallopt(M_ARENA_MAX, 2)
         mallopt(M_TRIM_THRESHOLD, 2**20)
+
+
+def trim() -> None:
+    """Return free memory in the middle of the heap to the machine, which ``M_TRIM_THRESHOLD`` does not reach."""
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)

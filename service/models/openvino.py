@@ -48,6 +48,7 @@ class OpenVinoModel:
             special_tokens=manifest.special_tokens,
             split_special_tokens=manifest.split_special_tokens,
         )
+        self.max_length = self.tokenizer.max_length
         self._request = _compile(directory / "model.xml", dtype, threads).create_infer_request()
         # The first batch allocates. It must also run alone: two threads that meet in the binding's first use of a
         # tensor wait for each other for ever, one for the GIL, the other for a C++ static's guard (OpenVINO 2026.4).
@@ -65,6 +66,9 @@ class OpenVinoModel:
         self._request.infer()
         vectors: Vectors = self._request.get_output_tensor(0).data[: len(batch)].copy()
         return accuracy.check_finite(vectors)
+
+    def free(self) -> None:
+        """Do nothing: the CPU's memory is malloc's."""
 
 
 def load(artifact: Artifact, manifest: Manifest, dtype: str, threads: int) -> OpenVinoModel:

@@ -68,6 +68,7 @@ class TorchModel:
         try:
             self.layout = reference.layout_of(self.pipeline)
             self.tokenizer = reference.tokenizer_of(self.pipeline, self.layout)
+            self.max_length = self.tokenizer.max_length
             cosine = self._verify(source.directory, dtype)
         except ModelUnusable:
             raise
@@ -95,6 +96,13 @@ class TorchModel:
             arrays = [torch.from_numpy(array).to(self.pipeline.device) for array in self.layout.arrays(batch)]
             vectors: Vectors = self.forward(*arrays)[: len(batch)].float().cpu().numpy()
             return accuracy.check_finite(vectors)
+
+    def free(self) -> None:
+        """Return the memory that torch keeps on the card."""
+        import torch
+
+        if self.pipeline.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def forward(self, first: "torch.Tensor", second: "torch.Tensor") -> "torch.Tensor":
         """Return the vectors of the two arrays of a batch, as ``Layout`` names them."""

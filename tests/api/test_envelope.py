@@ -113,7 +113,7 @@ def test_a_compressed_body_is_refused_with_its_coding(client, coding):
 def test_a_failing_model_keeps_its_reason_to_the_log(client, caplog):
     answer = client.post("/v1/embeddings", json={"input": "poison"})
 
-    assert_refused(answer, 500, None, "the model failed on this input")
+    assert_refused(answer, 500, None, "the model failed on a text")
     assert "secret" not in answer.text
     assert "secret reason" in caplog.text
 

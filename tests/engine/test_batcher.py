@@ -1,5 +1,6 @@
 import gc
 import threading
+import time
 import weakref
 from contextlib import suppress
 
@@ -10,28 +11,40 @@ from service.engine.batcher import Batcher, log
 from service.engine.meter import Meter
 from service.engine.request import Request
 from service.errors import ModelFailed
-from tests.fakes import LIMITS, token_ids
+from tests.fakes import FakeModel, token_ids
 
 
 def request(*lengths):
     return Request(token_ids(*lengths), 1)
 
 
-class Recorder:
-    """Embeds a text as its length; the first batch waits for ``gate``, so that a test can fill the queue."""
+class Recorder(FakeModel):
+    """Embeds a text as its length; the first batch waits for ``gate``, so that a test can fill the queue.
+
+    A batch with a text of 13 tokens fails, one of more than 50 tokens runs out of memory, a text of 17 tokens has no
+    finite vector.
+    """
+
+    dimension = 1
 
     def __init__(self):
+        super().__init__()
         self.gate = threading.Event()
         self.started = threading.Event()
-        self.batches = []
+        self.trims = 0
 
-    def __call__(self, batch):
+    def embed(self, batch):
         self.batches.append([len(each) for each in batch])
         self.started.set()
         self.gate.wait(60)
         if any(len(each) == 13 for each in batch):
             raise RuntimeError("unlucky")
-        return np.array([[len(tokens)] for tokens in batch], np.float32)
+        if len(batch) > 1 and sum(map(len, batch)) > 50:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return np.array([[np.nan if len(tokens) == 17 else len(tokens)] for tokens in batch], np.float32)
+
+    def trim(self):
+        self.trims += 1
 
 
 @pytest.fixture
@@ -41,7 +54,7 @@ def recorder():
 
 @pytest.fixture
 def batcher(recorder):
-    batcher = Batcher(recorder, 100, LIMITS, Meter())
+    batcher = Batcher(recorder, 100, Meter(), recorder.trim)
     yield batcher
     recorder.gate.set()
     batcher.close()
@@ -74,22 +87,54 @@ def test_a_text_that_occurs_twice_is_computed_once(batcher, recorder):
     assert twice.vectors.tolist() == [[7.0], [7.0]]
 
 
-def test_a_failing_batch_fails_its_members_and_no_one_else(batcher, recorder, caplog):
+@pytest.mark.parametrize("length", [13, 17], ids=["raises", "not finite"])
+def test_a_text_on_which_the_model_fails_costs_its_own_request(batcher, recorder, length):
     batcher.submit(request(1))
     recorder.started.wait(60)
-    unlucky, neighbour, distant = submit(batcher, request(13), request(12), request(60))
+    unlucky, *others = submit(batcher, request(length), request(12), request(14), request(16, 15))
     recorder.gate.set()
 
-    assert all(each.wait(60) for each in (unlucky, neighbour, distant))
-    for failed in (unlucky, neighbour):
-        with pytest.raises(ModelFailed):
-            failed.raise_error()
-    distant.raise_error()
+    assert all(each.wait(60) for each in (unlucky, *others))
+    with pytest.raises(ModelFailed):
+        unlucky.raise_error()
+    assert [each.vectors.tolist() for each in others] == [[[12.0]], [[14.0]], [[16.0], [15.0]]]
+
+
+def test_a_batch_that_runs_out_of_memory_is_computed_in_parts(batcher, recorder):
+    batcher.submit(request(1))
+    recorder.started.wait(60)
+    (large,) = submit(batcher, request(20, 21, 22, 23))
+    recorder.gate.set()
+
+    assert large.wait(60)
+    assert large.vectors.tolist() == [[20.0], [21.0], [22.0], [23.0]]
+    assert [len(batch) for batch in recorder.batches] == [1, 4, 2, 2]
+    assert recorder.freed
+    assert recorder.trims == 1
+
+
+def test_a_batcher_without_work_returns_memory_once(recorder, monkeypatch):
+    monkeypatch.setattr("service.engine.batcher.REST_SECONDS", 0.01)
+    recorder.gate.set()
+    batcher = Batcher(recorder, 100, Meter(), recorder.trim)
+    while not recorder.trims:
+        time.sleep(0.01)
+    (late,) = submit(batcher, request(5))
+
+    assert late.wait(60)
+    batcher.close()
+
+
+def test_the_failure_of_a_text_is_logged_with_its_reason(batcher, recorder, caplog):
+    recorder.gate.set()
+    (unlucky,) = submit(batcher, request(13))
+
+    assert unlucky.wait(60)
     assert "RuntimeError: unlucky" in caplog.text
 
 
 def test_closing_finishes_what_is_queued_and_ends_the_thread(recorder):
-    batcher = Batcher(recorder, 100, LIMITS, Meter())
+    batcher = Batcher(recorder, 100, Meter(), recorder.trim)
     queued = submit(batcher, request(1), request(90), request(2))
     recorder.gate.set()
     batcher.close()

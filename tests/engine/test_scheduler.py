@@ -7,12 +7,12 @@ from itertools import chain
 import pytest
 
 from service.engine.request import Entries, Request
-from service.engine.scheduler import Queue, Scheduler
+from service.engine.scheduler import BULK_TURN, Queue, Scheduler
 from tests.fakes import LIMITS, token_ids
 
 
-def request(*lengths, deadline=float("inf")):
-    return Request(token_ids(*lengths), 1, deadline)
+def request(*lengths, deadline=float("inf"), bulk=False):
+    return Request(token_ids(*lengths), 1, deadline, bulk=bulk)
 
 
 def scheduler(max_batch_tokens, *requests):
@@ -84,6 +84,35 @@ def test_large_requests_take_turns():
     waiting = scheduler(100, request(*[90] * 5), request(*[40] * 50))
 
     assert [waiting.next_batch()[0].length for _ in range(4)] == [90, 40, 90, 40]
+
+
+def test_every_second_turn_is_the_next_deadlines():
+    late, soon = request(*[90] * 9, deadline=2e9), request(*[50] * 9, deadline=1e9)
+    waiting = scheduler(100, late, request(*[70] * 9), soon)
+
+    assert [waiting.next_batch()[0].length for _ in range(6)].count(50) == 3
+
+
+def test_bulk_work_waits_for_other_requests():
+    waiting = scheduler(100, request(*[50] * 20, bulk=True), request(*[90] * 3), request(60))
+
+    assert sorted(batches(waiting)[:4]) == [[60], [90], [90], [90]]
+
+
+def test_bulk_work_does_not_starve():
+    waiting = scheduler(100, request(50, bulk=True), *[request(90) for _ in range(100)])
+
+    assert 50 in [waiting.next_batch()[0].length for _ in range(BULK_TURN)]
+
+
+def test_waiting_tokens_are_counted_in_two_classes():
+    leaving = request(10)
+    waiting = scheduler(100, leaving, request(20, 30), request(*[40] * 5), request(50, bulk=True))
+    waiting.cancel(leaving)
+
+    assert waiting.tokens() == (50, 250)
+    batches(waiting)
+    assert waiting.tokens() == (0, 0)
 
 
 def test_a_request_past_its_deadline_is_dropped():

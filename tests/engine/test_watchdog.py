@@ -21,6 +21,18 @@ class FakeBatcher:
         self.shown = is_late
 
 
+def test_a_measured_limit_is_many_times_what_a_batch_takes(batcher):
+    """500 seconds are no hang where a batch takes ten; a given limit stays."""
+    for given, passed in ((None, 6), (60.0, 1)):
+        watchdog = Watchdog(batcher, 100, given, pytest.fail, tick_seconds=100.0)
+        watchdog.calibrate(10.0)
+        batcher.start(100)
+        reasons = [watchdog.check() for _ in range(7)]
+        watchdog.close()
+
+        assert reasons.index(next(filter(None, reasons))) == passed
+
+
 @pytest.fixture
 def batcher():
     return FakeBatcher()

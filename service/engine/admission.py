@@ -1,0 +1,121 @@
+"""Who may wait: requests are refused at once when they would wait too long."""
+
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from service.engine.limits import Limits
+from service.engine.meter import Meter
+from service.errors import DeadlinePassed, Overloaded
+
+#: The part of its time that a request may be expected to take. Requests that come later interleave with it: in a
+#: simulation at three times the capacity, 1.0 finished 75 % of the accepted requests late, 1.5 none, with 14 % of the
+#: time to spare, and 2.0 none, with 34 %. The rate is an estimate, so a margin is wanted.
+SAFETY = 2.0
+
+#: What a client may be told to wait. The openai package ignores more than 60 seconds.
+MAX_RETRY_SECONDS = 60
+
+
+class Backlog(Protocol):
+    """What waits for the model, and how fast it goes."""
+
+    def waiting_tokens(self) -> tuple[int, int]:
+        """Return the tokens of small requests that wait, and of all others."""
+
+    def tokens_per_second(self) -> float:
+        """Return the rate of the model; infinite if it is not known yet."""
+
+
+class Admission:
+    """Counts the requests and tokens that were let in, and refuses what would be too much. Any thread may call it.
+
+    Args:
+        backlog: what waits.
+        limits: how much may.
+        meter: told of every refusal.
+    """
+
+    def __init__(self, backlog: Backlog, limits: Limits, meter: Meter) -> None:
+        self._backlog = backlog
+        self._limits = limits
+        self._meter = meter
+        self._lock = threading.Lock()
+        self._requests = 0
+        self._bytes = 0
+        #: The tokens of requests that are being tokenised, of small ones and of others.
+        self._coming = [0, 0]
+        #: When those that were refused and told to come back will have been served.
+        self._promised = 0.0
+
+    def hold(self, body_bytes: int) -> None:
+        """Let a request in, before its body is read. ``release`` must follow.
+
+        Raises:
+            Overloaded: too many requests, or too many bytes of them, are held already.
+        """
+        with self._lock:
+            if self._requests >= self._limits.max_requests:
+                raise self._refuse("queue_full", "as many requests as this server holds at a time wait already", 0)
+            if self._requests and self._bytes + body_bytes > self._limits.max_held_bytes:
+                raise self._refuse("queue_full", "the bodies of the requests that wait take all the memory they may", 0)
+            self._requests += 1
+            self._bytes += body_bytes
+
+    def release(self, body_bytes: int) -> None:
+        """Forget a request that was let in."""
+        with self._lock:
+            self._requests -= 1
+            self._bytes -= body_bytes
+
+    @contextmanager
+    def preparing(self, tokens: int, deadline: float, *, small: bool) -> Iterator[None]:
+        """Let about so many tokens of a request in, and count them until they are queued, which ends the context.
+
+        Raises:
+            DeadlinePassed: its time is over.
+            Overloaded: the queue is full, or the request could not be answered in time.
+        """
+        with self._lock:
+            self._check(tokens, deadline, small=small)
+            self._coming[not small] += tokens
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._coming[not small] -= tokens
+
+    def _check(self, tokens: int, deadline: float, *, small: bool) -> None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            self._meter.count_refusal("deadline")
+            raise DeadlinePassed("the request's time was over before it could start; send it again with more")
+        waiting = self._waiting()
+        if sum(waiting) and sum(waiting) + tokens > self._limits.max_queue_tokens:
+            raise self._refuse("queue_full", f"{sum(waiting)} tokens wait already", tokens)
+        mine, others = waiting if small else waiting[::-1]
+        # The two queues take turns, so of the other queue as much comes first as of this one.
+        ahead = mine + min(mine + tokens, others)
+        if ahead and SAFETY * (ahead + tokens) / self._backlog.tokens_per_second() > left:
+            raise self._refuse("too_late", f"the request could not be answered in {left:.3g} seconds", tokens)
+
+    def _waiting(self) -> tuple[int, int]:
+        small, others = self._backlog.waiting_tokens()
+        return small + self._coming[0], others + self._coming[1]
+
+    def _refuse(self, reason: str, message: str, tokens: int) -> Overloaded:
+        self._meter.count_refusal(reason)
+        return Overloaded(f"{message}; try again after the seconds in Retry-After", self._retry_after(tokens))
+
+    def _retry_after(self, tokens: int) -> int:
+        """Return after how many seconds a request should come back: one after the other, not all at once."""
+        rate = self._backlog.tokens_per_second()
+        now = time.monotonic()
+        waiting = sum(self._waiting())
+        share = tokens or waiting / max(1, self._requests)
+        self._promised = max(self._promised, now + waiting / rate) + share / rate
+        self._promised = min(self._promised, now + MAX_RETRY_SECONDS)
+        return max(1, math.ceil(self._promised - now))

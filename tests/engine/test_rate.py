@@ -1,0 +1,23 @@
+import pytest
+
+from service.engine.rate import HALF_LIFE_SECONDS, Rate
+
+
+def test_the_rate_is_unknown_at_first():
+    assert Rate().per_second == float("inf")
+
+
+def test_the_rate_is_tokens_over_seconds():
+    rate = Rate()
+    rate.add(100, 0.5)
+
+    assert rate.per_second == pytest.approx(200)
+
+
+def test_recent_batches_count_more():
+    rate = Rate()
+    rate.add(100 * 100, 100.0)
+    for _ in range(10):
+        rate.add(200 * int(HALF_LIFE_SECONDS), HALF_LIFE_SECONDS)
+
+    assert rate.per_second == pytest.approx(200, rel=0.01)
