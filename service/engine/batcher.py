@@ -5,8 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from service.engine.meter import Meter
 from service.engine.model import Model, TokenIds, Vectors
 from service.engine.rate import Rate
@@ -132,7 +130,7 @@ class Batcher:
     def _embed(self, texts: Sequence[TokenIds]) -> list[Vectors | None]:
         """Return a vector for each text, None where the model failed on it alone."""
         vectors = self._try(texts)
-        if vectors is not None and np.isfinite(vectors).all():
+        if vectors is not None:
             return list(vectors)
         if len(texts) == 1:
             return [None]

@@ -57,7 +57,12 @@ class Model(Protocol):
         """Return the token ids of each text. Many threads call this at once."""
 
     def embed(self, batch: Sequence[TokenIds]) -> Vectors:
-        """Return float32 of shape (len(batch), dimension). One thread calls this."""
+        """Return float32 of shape (len(batch), dimension). One thread calls this.
+
+        Raises:
+            FloatingPointError: a vector is not finite.
+            Exception: what else the model raises; ``has_run_out`` tells a lack of memory.
+        """
 
     def free(self) -> None:
         """Return memory that is kept for later batches, after one ran out of it. The thread of ``embed`` calls this."""
