@@ -1,11 +1,12 @@
-"""``python -m bench``: compare servers, plot scaling (growth), watch memory (soak) or measure a GPU (gpu)."""
+"""``python -m bench``: compare servers, or see how this one grows, lasts (soak), stands overload or uses a GPU."""
 
 import argparse
+import asyncio
 import logging
 import sys
 from pathlib import Path
 
-from bench import comparison, contenders, gpu, growth, report, soak, synthetic, texts
+from bench import comparison, contenders, gpu, growth, report, soak, synthetic, texts, torture
 from service.models import sources
 
 log = logging.getLogger("bench")
@@ -33,6 +34,8 @@ def _main() -> None:
         growth.draw(results, PLOTS, options.model)
     elif options.benchmark == "soak":
         report.save(path, {"results": soak.soak(str(model), write, options.minutes)})
+    elif options.benchmark == "torture":
+        report.save(path, {"results": asyncio.run(torture.run())})
     else:
         report.save(path, {"results": gpu.measure(str(model), write, options.rounds, options.seconds)})
     log.info("written to %s", path)
@@ -40,7 +43,9 @@ def _main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("benchmark", nargs="?", choices=["compare", "growth", "soak", "gpu"], default="compare")
+    parser.add_argument(
+        "benchmark", nargs="?", choices=["compare", "growth", "soak", "torture", "gpu"], default="compare"
+    )
     parser.add_argument(
         "--model",
         choices=["minilm", "bert-base"],

@@ -14,8 +14,8 @@ from service.engine.request import Request
 from service.engine.watchdog import Watchdog
 from service.errors import ClientGone, DeadlinePassed, InvalidInput
 
-#: How often a waiting request looks at its client and its deadline.
-POLL_SECONDS = 0.1
+#: How often a waiting request looks at its client. Each look needs the GIL, and under overload many requests wait.
+POLL_SECONDS = 0.5
 
 #: How long ``close`` waits for a model that may hang.
 CLOSE_SECONDS = 10.0
@@ -131,7 +131,7 @@ class Engine:
         return token_ids
 
     def _wait(self, request: Request, is_gone: Callable[[], bool]) -> None:
-        while not request.wait(POLL_SECONDS):
+        while not request.wait(min(POLL_SECONDS, max(0.0, request.deadline - time.monotonic()) + 0.001)):
             try:
                 self._check_waiting(is_gone, request.deadline)
             except (ClientGone, DeadlinePassed):
