@@ -33,11 +33,12 @@ def _measure(embed: Callable[[list[str]], object], texts: list[list[str]], clien
 
 def _build_engine() -> Callable[[list[str]], object]:
     from service.engine.engine import Engine
+    from service.engine.host import Host
     from service.hosting import shutdown
     from service.models import catalog
     from service.settings import Settings
 
-    return Engine(catalog.load(Settings.from_env(), 1, workers=1), shutdown.end_worker).embed
+    return Engine(catalog.load(Settings.from_env(), 1, workers=1), Host(shutdown.end_worker)).embed
 
 
 def _build_encode() -> Callable[[list[str]], object]:

@@ -8,6 +8,7 @@ from flask import Flask
 from service import cpu
 from service.api import envelope, notes, openai, operations
 from service.engine.engine import Engine
+from service.engine.host import Host
 from service.engine.limits import Limits
 from service.engine.model import Model
 from service.hosting import malloc, monitor, server, shutdown, uwsgi
@@ -58,7 +59,7 @@ def start_engine(settings: Settings, model: Model | None) -> Engine:
         request_timeout=settings.request_timeout,
         batch_timeout=None if settings.batch_timeout == "auto" else settings.batch_timeout,
     )
-    engine = Engine(model, shutdown.end_worker, limits, trim=malloc.trim)
+    engine = Engine(model, Host(shutdown.end_worker, malloc.trim, uwsgi.worker_file("batch")), limits)
     engine.calibrate()
     atexit.register(engine.close)  # uWSGI skips it: there requests are finished before a worker ends
     return engine

@@ -3,13 +3,16 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
+from service.engine.host import Host
 from service.engine.meter import Meter
 from service.engine.model import Model, TokenIds, Vectors
 from service.engine.rate import Rate
 from service.engine.request import Entries, Entry, Request
 from service.engine.scheduler import Scheduler
+from service.engine.suspects import Suspects
 from service.errors import ModelFailed, first_line, has_run_out
 
 log = logging.getLogger(__name__)
@@ -27,13 +30,14 @@ class Batcher:
         model: computes the batches; only this thread calls its ``embed`` and ``free``.
         max_batch_tokens: tokens of a batch, padding included.
         meter: told of every batch.
-        trim: called in this thread after a while without work, and when memory ran out: should free what it can.
+        host: the process that it runs in.
     """
 
-    def __init__(self, model: Model, max_batch_tokens: int, meter: Meter, trim: Callable[[], object]) -> None:
+    def __init__(self, model: Model, max_batch_tokens: int, meter: Meter, host: Host) -> None:
         self._model = model
         self._meter = meter
-        self._trim = trim
+        self._host = host
+        self._suspects = _open_record(host.record) if host.record else None
         self._scheduler = Scheduler(max_batch_tokens, model.padding_limits)
         self._rate = Rate()
         self._changed = threading.Condition()
@@ -76,6 +80,12 @@ class Batcher:
         """Tell whether batches are being computed."""
         return self._thread.is_alive()
 
+    def give_up(self, reason: str) -> None:
+        """End the process, since the model hangs; remember on what."""
+        if self._suspects is not None:
+            self._suspects.accuse()
+        self._host.replace(reason)
+
     def close(self, seconds: float | None = None) -> None:
         """Finish what is queued and join the thread, waiting at most ``seconds``."""
         with self._changed:
@@ -93,7 +103,7 @@ class Batcher:
         with self._changed:
             while True:
                 if not self._changed.wait_for(self._has_work, REST_SECONDS):
-                    self._trim()
+                    self._host.trim()
                     self._changed.wait_for(self._has_work)
                 batch = self._scheduler.next_batch()
                 if batch or self._closed:
@@ -110,7 +120,7 @@ class Batcher:
         unique = dict(zip(row_of, (entry.token_ids for entry in batch), strict=True))
         for entry in batch:
             entry.request.started = min(entry.request.started, started)
-        vectors = self._embed(list(unique.values()))
+        vectors = self._embed_apart(list(unique.values()))
         self._count(batch, time.monotonic() - started)
         for entry, row in zip(batch, row_of, strict=True):
             vector = vectors[row]
@@ -127,6 +137,23 @@ class Batcher:
         self._rate.add(tokens, seconds)
         self._meter.count_batch(len(batch), tokens, len(batch) * batch[-1].length, seconds)
 
+    def _embed_apart(self, texts: Sequence[TokenIds]) -> list[Vectors | None]:
+        """Compute suspects alone, and not at all what ended a process."""
+        if not self._suspects:
+            return self._embed(texts)
+        vectors: dict[int, Vectors | None] = {}
+        rest = []
+        for index, text in enumerate(texts):
+            if self._suspects.is_guilty(text):
+                vectors[index] = None
+            elif self._suspects.is_suspect(text):
+                [vectors[index]] = self._embed([text])
+            else:
+                rest.append(index)
+        if rest:
+            vectors |= dict(zip(rest, self._embed([texts[index] for index in rest]), strict=True))
+        return [vectors[index] for index in range(len(texts))]
+
     def _embed(self, texts: Sequence[TokenIds]) -> list[Vectors | None]:
         """Return a vector for each text, None where the model failed on it alone."""
         vectors = self._try(texts)
@@ -141,6 +168,8 @@ class Batcher:
         """Run the model once; log an error and return None."""
         self.batches += 1
         self.running_tokens = len(texts) * max(map(len, texts))
+        if self._suspects is not None:
+            self._suspects.begin(texts)
         try:
             return self._model.embed(texts)
         except Exception as error:
@@ -151,7 +180,17 @@ class Batcher:
                 log.warning("the model failed on %d texts, each half is tried: %s", len(texts), first_line(error))
         finally:
             self.running_tokens = 0
+            if self._suspects is not None:
+                self._suspects.end(texts)
         if ran_out:  # outside of the handler, whose traceback holds the batch's tensors
             self._model.free()
-            self._trim()
+            self._host.trim()
+        return None
+
+
+def _open_record(path: Path) -> Suspects | None:
+    try:
+        return Suspects(path)
+    except OSError as error:
+        log.warning("%s: %s; a text that ends this process may end the next one too", path, error.strerror)
         return None

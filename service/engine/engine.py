@@ -7,6 +7,7 @@ import numpy as np
 
 from service.engine.admission import Admission
 from service.engine.batcher import Batcher
+from service.engine.host import Host
 from service.engine.limits import Limits
 from service.engine.meter import Meter
 from service.engine.model import Embeddings, Model, Timings, TokenIds, Vectors
@@ -33,27 +34,25 @@ class Engine:
 
     Args:
         model: computes the batches.
-        replace: called with a reason when the model hangs; should end this process.
+        host: the process that it runs in.
         limits: how much it takes on.
         meter: told of what happens.
-        trim: called when memory ran out, or was not needed for a while; should return it to the machine.
     """
 
     def __init__(
         self,
         model: Model,
-        replace: Callable[[str], object],
+        host: Host,
         limits: Limits = Limits(),  # noqa: B008  # immutable
         meter: Meter | None = None,
-        trim: Callable[[], object] = lambda: None,
     ) -> None:
         self.model = model
         self.limits = limits
         self._meter = meter or Meter()
         self._max_batch_tokens = limits.max_batch_tokens or model.max_batch_tokens
-        self._batcher = Batcher(model, self._max_batch_tokens, self._meter, trim)
+        self._batcher = Batcher(model, self._max_batch_tokens, self._meter, host)
         self.admission = Admission(self._batcher, limits, self._meter)
-        self._watchdog = Watchdog(self._batcher, self._max_batch_tokens, limits.batch_timeout, replace)
+        self._watchdog = Watchdog(self._batcher, self._max_batch_tokens, limits.batch_timeout, self._batcher.give_up)
 
     def calibrate(self) -> None:
         """Compute the longest text that fits a batch: it tells the rate, and how long a batch may take."""

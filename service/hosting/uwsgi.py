@@ -81,6 +81,12 @@ def run_dir() -> Path | None:
     return Path(uwsgi.opt["stats"].decode()).parent if uwsgi is not None and "stats" in uwsgi.opt else None
 
 
+def worker_file(name: str) -> Path | None:
+    """Return the path of a file that belongs to this worker's number; None if no such master runs this process."""
+    directory = run_dir()
+    return directory / f"{name}.{worker_number()}" if directory else None
+
+
 def _this_worker() -> dict[str, Any]:
     assert uwsgi is not None
     worker: dict[str, Any] = uwsgi.workers()[uwsgi.worker_id() - 1]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from service.engine.batcher import Batcher, log
+from service.engine.host import Host
 from service.engine.meter import Meter
 from service.engine.request import Request
 from service.errors import ModelFailed
@@ -53,7 +54,7 @@ def recorder():
 
 @pytest.fixture
 def batcher(recorder):
-    batcher = Batcher(recorder, 100, Meter(), recorder.trim)
+    batcher = Batcher(recorder, 100, Meter(), Host(pytest.fail, recorder.trim))
     yield batcher
     recorder.gate.set()
     batcher.close()
@@ -114,7 +115,7 @@ def test_a_batch_that_runs_out_of_memory_is_computed_in_parts(batcher, recorder)
 def test_a_batcher_without_work_returns_memory_once(recorder, monkeypatch):
     monkeypatch.setattr("service.engine.batcher.REST_SECONDS", 0.01)
     recorder.gate.set()
-    batcher = Batcher(recorder, 100, Meter(), recorder.trim)
+    batcher = Batcher(recorder, 100, Meter(), Host(pytest.fail, recorder.trim))
     while not recorder.trims:
         time.sleep(0.01)
     (late,) = submit(batcher, request(5))
@@ -132,7 +133,7 @@ def test_the_failure_of_a_text_is_logged_with_its_reason(batcher, recorder, capl
 
 
 def test_closing_finishes_what_is_queued_and_ends_the_thread(recorder):
-    batcher = Batcher(recorder, 100, Meter(), recorder.trim)
+    batcher = Batcher(recorder, 100, Meter(), Host(pytest.fail, recorder.trim))
     queued = submit(batcher, request(1), request(90), request(2))
     recorder.gate.set()
     batcher.close()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from service.engine.engine import Engine
+from service.engine.host import Host
 from service.engine.limits import Limits
 from service.errors import ClientGone, DeadlinePassed, InvalidInput, ModelFailed
 from tests.fakes import FakeModel, vector_of
@@ -12,7 +13,7 @@ from tests.fakes import FakeModel, vector_of
 
 @pytest.fixture
 def engine(model):
-    engine = Engine(model, pytest.fail)
+    engine = Engine(model, Host(pytest.fail))
     yield engine
     engine.close()
 
@@ -67,7 +68,7 @@ class StuckModel(FakeModel):
 @pytest.fixture
 def stuck():
     model = StuckModel()
-    engine = Engine(model, pytest.fail, Limits(request_timeout=0.3))
+    engine = Engine(model, Host(pytest.fail), Limits(request_timeout=0.3))
     yield engine
     model.released.set()
     engine.close()
@@ -96,7 +97,7 @@ def test_what_waits_of_a_cancelled_request_is_never_computed(stuck):
 
 
 def test_a_closed_engine_is_not_ready(model):
-    engine = Engine(model, pytest.fail)
+    engine = Engine(model, Host(pytest.fail))
     assert engine.is_ready()
     engine.close()
     assert not engine.is_ready()

@@ -7,6 +7,7 @@ import pytest
 
 from service import cpu
 from service.engine.engine import Engine
+from service.engine.host import Host
 from service.errors import ModelUnusable
 from service.models import accuracy, export, openvino
 from service.models.artifact import Artifact
@@ -73,7 +74,7 @@ def served(request, tmp_path_factory):
 @pytest.mark.parametrize("backend", ["openvino", "torch"])
 def test_vectors_are_those_of_sentence_transformers(served, backend):
     model = getattr(served, backend)()
-    engine = Engine(model, pytest.fail)
+    engine = Engine(model, Host(pytest.fail))
     alone = np.concatenate([engine.embed([text]).vectors for text in TEXTS])
     mixed = engine.embed(TEXTS).vectors
     engine.close()

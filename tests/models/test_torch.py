@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from service.engine.engine import Engine
+from service.engine.host import Host
 from service.errors import ModelUnusable
 from service.models import sources
 from service.models.torch import TorchModel
@@ -23,7 +24,7 @@ def model():
 
 @pytest.fixture
 def engine(model):
-    engine = Engine(model, pytest.fail)
+    engine = Engine(model, Host(pytest.fail))
     yield engine
     engine.close()
 

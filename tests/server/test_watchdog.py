@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
 from tests.deploy.stage import copy_tree
 
@@ -42,3 +43,28 @@ def test_a_suspended_service_goes_on_where_it_was(start, tree, tmp_path):
 
         assert answer.result().status_code == 200
     assert "a batch has been running" not in service.log
+
+
+#: A batch whose longest text has more than 100 tokens never ends.
+HANGS = """        import time
+        while max(map(len, batch)) > 100:
+            time.sleep(1)
+        self._request.infer()
+"""
+
+
+def test_a_text_that_hangs_costs_one_worker_and_is_then_refused(start, tmp_path):
+    (tmp_path / "tree").mkdir()
+    tree = copy_tree(tmp_path / "tree")
+    model = tree / "service/models/openvino.py"
+    model.write_text(model.read_text().replace("        self._request.infer()\n", HANGS))
+    service = start(cwd=tree, ini=tree / "uwsgi.ini", batch_timeout=1, max_batch_tokens=50).wait_until_ready()
+    first, poison = service.workers(), "word " * 150
+    with pytest.raises(requests.ConnectionError):
+        service.post(poison)
+    service.wait_for(lambda: service.workers() and not service.workers() & first)
+
+    assert service.post(poison).status_code == 500
+    assert service.post("another text").status_code == 200
+    assert service.log.count("this worker ends and is replaced") == 1
+    assert "Thread 0x" in service.log

@@ -1,0 +1,109 @@
+"""Texts that were computed when a process ended: the next one is careful with them."""
+
+import json
+import logging
+import mmap
+import os
+import struct
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+
+from service.engine.model import TokenIds
+
+log = logging.getLogger(__name__)
+
+DIGEST_BYTES = 16
+
+#: Of a larger batch the rest is not remembered.
+MAX_TEXTS = 1024
+
+#: The model, the machine or the driver may have been mended since.
+FORGET_SECONDS = 3600.0
+
+#: How many texts run, and whether they hang.
+HEADER = struct.Struct("II")
+
+
+class Suspects:
+    """Remembers on disk which texts run, and learns from what an earlier process left there.
+
+    A text that hung alone is guilty: it is not computed again. Texts that shared a batch when a process hung, and those
+    that ran when it was killed, are suspects: each is computed alone. One that runs alone at a second end is guilty.
+
+    Args:
+        path: a file of this process's place, such as its worker number; its directory must exist.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._suspects: set[str] = set()
+        self._guilty: dict[str, float] = {}
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            # Not ftruncate: to write to a page for which the disk has no room ends the process.
+            os.posix_fallocate(file, 0, HEADER.size + MAX_TEXTS * DIGEST_BYTES)
+            self._running = mmap.mmap(file, 0)
+        finally:
+            os.close(file)
+        self._learn()
+
+    def __bool__(self) -> bool:
+        return bool(self._suspects or self._guilty)
+
+    def is_suspect(self, text: TokenIds) -> bool:
+        """Tell whether this text must be computed alone."""
+        return _digest(text).hex() in self._suspects
+
+    def is_guilty(self, text: TokenIds) -> bool:
+        """Tell whether this text must not be computed."""
+        since = self._guilty.get(_digest(text).hex())
+        return since is not None and time.time() - since < FORGET_SECONDS
+
+    def begin(self, texts: Sequence[TokenIds]) -> None:
+        """Note that these texts run now."""
+        digests = b"".join(map(_digest, texts[:MAX_TEXTS]))
+        self._running[HEADER.size : HEADER.size + len(digests)] = digests
+        self._running[: HEADER.size] = HEADER.pack(len(digests) // DIGEST_BYTES, 0)
+
+    def end(self, texts: Sequence[TokenIds]) -> None:
+        """Note that they are done, which clears one that was computed alone."""
+        self._running[: HEADER.size] = HEADER.pack(0, 0)
+        if self._suspects and len(texts) == 1:
+            self._suspects.discard(_digest(texts[0]).hex())
+
+    def accuse(self) -> None:
+        """Note that what runs now hangs; this process is about to end."""
+        self._running[: HEADER.size] = HEADER.pack(HEADER.unpack(self._running[: HEADER.size])[0], 1)
+
+    def _learn(self) -> None:
+        with suppress(OSError, ValueError):  # none yet, or cut off by a full disk
+            known = json.loads(self._notes().read_text())
+            self._suspects, self._guilty = set(known["suspects"]), known["guilty"]
+        count, hung = HEADER.unpack(self._running[: HEADER.size])
+        digests = self._running[HEADER.size : HEADER.size + count * DIGEST_BYTES]
+        running = {digests[i : i + DIGEST_BYTES].hex() for i in range(0, len(digests), DIGEST_BYTES)}
+        if not running:
+            return
+        if len(running) == 1 and (hung or running <= self._suspects):
+            log.error("a text ended this worker's predecessor: it will be refused for an hour")
+            self._guilty |= dict.fromkeys(running, time.time())
+            self._suspects -= running
+        else:
+            log.warning("this worker's predecessor ended in a batch: its %d texts will be computed alone", len(running))
+            self._suspects |= running
+        self._running[: HEADER.size] = HEADER.pack(0, 0)
+        with suppress(OSError):
+            self._notes().write_text(json.dumps({"suspects": sorted(self._suspects), "guilty": self._guilty}))
+
+    def _notes(self) -> Path:
+        return self._path.with_suffix(".json")
+
+
+def _digest(text: TokenIds) -> bytes:
+    return blake2b(text.tobytes(), digest_size=DIGEST_BYTES).digest()
