@@ -6,7 +6,7 @@ import time
 from flask import Flask
 
 from service import cpu
-from service.api import envelope, notes, openai, operations
+from service.api import envelope, exchange, notes, openai, operations
 from service.engine.engine import Engine
 from service.engine.host import Host
 from service.engine.limits import Limits
@@ -38,6 +38,7 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
         MAX_CONTENT_LENGTH=settings.max_body_bytes, MAX_INPUTS=settings.max_inputs, STARTED=int(time.time())
     )
     app.extensions.update(engine=engine.get, metrics=monitor.read_metrics)
+    exchange.register(app, settings.log_requests, settings.slow_seconds)
     for dialect in (openai, notes, operations):
         app.register_blueprint(dialect.routes)
     envelope.register(app)

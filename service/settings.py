@@ -36,6 +36,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_body_bytes: Count = 32 * 2**20
     request_timeout: Annotated[float, Meta(gt=0)] = 300.0
     batch_timeout: Literal["auto"] | Annotated[float, Meta(gt=0)] = "auto"
+    log_format: Literal["text", "json"] = "text"
+    log_requests: Literal["all", "slow", "errors"] = "slow"
+    slow_seconds: Annotated[float, Meta(gt=0)] = 5.0
 
     http: str = "127.0.0.1:5000"
     socket: str = ""

@@ -1,14 +1,11 @@
 """Errors in OpenAI's envelope, with the top-level members that Jina and Voyage clients read."""
 
-import logging
-
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from service import errors
+from service.api import exchange
 from service.api.wire import reply
-
-log = logging.getLogger(__name__)
 
 STATUS = {
     errors.InvalidInput: 400,
@@ -36,6 +33,7 @@ def register(app: Flask) -> None:
 
 def refuse(error: errors.RequestError) -> Response:
     """Answer an error of the service."""
+    exchange.current().error = error
     code = CODES.get(type(error))
     answer = envelope(str(error), STATUS[type(error)], error.field, code)
     if isinstance(error, errors.Overloaded):
@@ -45,6 +43,7 @@ def refuse(error: errors.RequestError) -> Response:
 
 def explain(error: HTTPException) -> Response:
     """Answer an error of the framework, such as a wrong route or method."""
+    exchange.current().error = error
     message = error.description or error.name
     headers = {}
     if isinstance(error, NotFound):
@@ -62,9 +61,8 @@ def explain(error: HTTPException) -> Response:
 
 def apologise(error: Exception) -> Response:
     """Answer a bug; the traceback goes to the log alone."""
-    request_id = request.headers.get("X-Request-Id", "-")
-    sent = [_escape(text) for text in (request.method, request.path, request_id)]
-    log.error("%s %s failed, request %s", *sent, exc_info=error)
+    exchange.current().error = error
+    exchange.current().is_bug = True
     return envelope("the server failed on this request; its log has the reason", 500)
 
 
@@ -73,8 +71,3 @@ def envelope(message: str, status: int, field: str | None = None, code: str | No
     kind = KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
     inner = {"message": message, "type": kind, "param": field, "code": code}
     return reply({"error": inner, "message": message, "detail": message}, status)
-
-
-def _escape(text: str) -> str:
-    """Escape line breaks and other control characters: a client must not write log lines."""
-    return repr(text)[1:-1]

@@ -12,6 +12,7 @@ import orjson
 from flask import Response, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
+from service.api import exchange
 from service.engine.engine import Engine
 from service.engine.model import Embeddings
 from service.errors import InvalidInput, split_complaint
@@ -38,8 +39,12 @@ def engine() -> Engine:
 
 def embed(texts: list[str], dimensions: int | None = None) -> Embeddings:
     """Embed until the client of this request goes away or its time is over."""
+    loaded, known = engine(), exchange.current()
+    known.embeds(loaded.model.name, len(texts))
     is_gone = request.environ["embed.client_is_gone"]
-    return engine().embed(texts, dimensions, is_gone, _deadline(), bulk=_is_bulk())
+    embeddings = loaded.embed(texts, dimensions, is_gone, _deadline(), bulk=_is_bulk())
+    known.embedded(embeddings)
+    return embeddings
 
 
 def let_in() -> None:

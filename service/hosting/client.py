@@ -64,7 +64,14 @@ class Body:
                 environ["wsgi.input_terminated"] = True
         ends = not length and environ.get("wsgi.input_terminated")
         self._left = sys.maxsize if ends else int(length) if LENGTH.fullmatch(length) else 0
+        self._length = None if ends else self._left
+        self._read_bytes = 0
         self.is_read = self._left == 0
+
+    @property
+    def size(self) -> int:
+        """The bytes that the client announced; of a chunked body, those that were read."""
+        return self._read_bytes if self._length is None else self._length
 
     def read(self, size: int = -1) -> bytes:
         """Read at most ``size`` bytes; b"" at the end, and after an error."""
@@ -73,6 +80,7 @@ class Body:
         self.is_read = True  # also if the client stalls or goes away: waiting once is enough
         data = self._read(min(size, self._left) if size >= 0 else self._left)
         self._left -= len(data)
+        self._read_bytes += len(data)
         self.is_read = self._left == 0 or not data
         return data
 

@@ -120,15 +120,7 @@ def test_a_failing_model_keeps_its_reason_to_the_log(client, caplog):
 
 def test_a_bug_is_answered_with_a_constant_sentence_and_logged(client, model, caplog):
     model.tokenize = lambda _: {}["secret"]
-    answer = client.post("/v1/embeddings", json={"input": "a"})
+    answer = client.post("/v1/embeddings", json={"input": "a"}, buffered=True)
 
     assert_refused(answer, 500, None, "the server failed on this request; its log has the reason")
     assert "KeyError: 'secret'" in caplog.text
-
-
-def test_a_request_cannot_write_lines_of_its_own_into_the_log(client, app, caplog):
-    app.extensions["engine"]().model = None
-    client.get("/v1/models/x%0dERROR%20forged%1b[2J%c2%85", headers={"X-Request-Id": "a\x0bERROR\u0085b"})
-    message = caplog.records[0].getMessage()
-
-    assert message == r"GET /v1/models/x\rERROR forged\x1b[2J\x85 failed, request a\x0bERROR\x85b"

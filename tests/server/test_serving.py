@@ -137,6 +137,6 @@ def test_a_client_that_hangs_up_is_no_error_in_the_log(service):
     body = json.dumps({"input": ["a long text " * 100] * 500}).encode()
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
         connection.sendall(b"POST /embed HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-    service.wait_for(lambda: "HTTP/1.1 499" in service.log)
+    service.wait_for(lambda: "status=499" in service.log)
 
     assert "Traceback" not in service.log
