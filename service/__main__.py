@@ -5,6 +5,8 @@ import logging
 import sys
 import warnings
 
+import msgspec
+
 from service import logs
 from service.errors import ServiceError, StartError
 from service.hosting import shutdown, systemd
@@ -54,6 +56,7 @@ def _check(_: argparse.Namespace) -> int:
         print(source.revision)  # noqa: T201  # for preflight.py, which has the workers serve this commit
     address = "the socket that systemd holds" if systemd.holds_socket() else settings.address()
     log.info("serving %s with %d workers on %s", source.name, settings.workers, address)
+    log.info("settings", extra={"fields": msgspec.structs.asdict(settings)})
     return 0
 
 

@@ -11,7 +11,7 @@ from service.engine.engine import Engine
 from service.engine.host import Host
 from service.engine.limits import Limits
 from service.engine.model import Model
-from service.hosting import malloc, monitor, server, shutdown, uwsgi
+from service.hosting import advice, malloc, monitor, server, shutdown, uwsgi
 from service.hosting.client import Connection
 from service.hosting.per_process import PerProcess
 from service.models import catalog
@@ -49,6 +49,7 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
 def start_engine(settings: Settings, model: Model | None) -> Engine:
     """Load the model, unless it is given, and start the engine around it."""
     workers = server.worker_count() or settings.workers
+    advice.warn(workers)
     cpu.limit_tokenizers(cpu.share(workers))
     model = model or catalog.load(settings, uwsgi.worker_number(), workers)
     max_batch_tokens = None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens

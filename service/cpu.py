@@ -17,7 +17,12 @@ def cores(root: Path = ROOT) -> int:
     Args:
         root: where ``/proc`` and ``/sys`` are; for tests.
     """
-    return max(1, int(min(len(os.sched_getaffinity(0)), _quota(root))))
+    return max(1, int(available(root)))
+
+
+def available(root: Path = ROOT) -> float:
+    """Return the cores that the affinity mask and the cgroup's quota leave, in fractions."""
+    return min(len(os.sched_getaffinity(0)), _quota(root))
 
 
 def share(workers: int) -> int:

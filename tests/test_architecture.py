@@ -22,7 +22,7 @@ ALLOWED = {
     "settings": {"errors", "variables"},
     "engine": {"engine", "errors"},
     "models": {"models", "engine.model", "errors", "settings", "cpu"},
-    "hosting": {"hosting", "errors", "logs", "variables"},
+    "hosting": {"hosting", "errors", "logs", "variables", "cpu"},
     "api": {"api", "engine", "errors"},
 }
 

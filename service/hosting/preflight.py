@@ -27,7 +27,7 @@ ASKED_REVISION = "SERVICE_ASKED_REVISION"
 
 
 def check_addresses() -> int:
-    """Check the addresses and create the run directory; return 0, or 1 after one line that says what to change."""
+    """Check addresses and queue, create the run directory; return 0, or 1 after one line that says what to change."""
     sys.path.insert(0, str(ROOT))
     from service import logs
     from service.errors import BadSetting
@@ -39,6 +39,7 @@ def check_addresses() -> int:
         os.kill(os.getppid(), signal.SIGKILL)  # an exit of uWSGI would unlink the other instance's statistics
         return 1
     try:
+        check_queue(int(os.environ.get("EMBEDDINGS_LISTEN", "0")))
         claim(run_dir)
     except BadSetting as error:
         log.error("the service cannot start: %s", error)  # noqa: TRY400  # one line for an operator
@@ -63,6 +64,23 @@ def claim(run_dir: str) -> None:
         raise BadSetting(f"EMBED_RUN_DIR={run_dir}: {error.strerror}") from None
     if _is_first_start() and _answers(given.get("EMBED_SOCKET", "")):
         raise BadSetting(f"EMBED_SOCKET={given['EMBED_SOCKET']}: another process listens there")
+
+
+def check_queue(listen: int, root: Path = Path("/")) -> None:
+    """Compare uWSGI's ``listen`` with the kernel's limit; uWSGI refuses to start too, but names no fix.
+
+    Raises:
+        BadSetting: the kernel's limit is less.
+    """
+    from service.errors import BadSetting
+
+    with suppress(OSError):
+        limit = int((root / "proc/sys/net/core/somaxconn").read_text())
+        if limit < listen:
+            raise BadSetting(
+                f"listen = {listen} in uwsgi.ini is more than net.core.somaxconn, which is {limit}; raise it with "
+                f"`sysctl -w net.core.somaxconn={listen}` or lower listen"
+            )
 
 
 def check_model() -> int:

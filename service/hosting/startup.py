@@ -30,10 +30,14 @@ def loading(end: Callable[[], object] = lambda: None) -> Iterator[None]:
         shutdown.die_on_signals()
     try:
         logs.set_up_logging()
+        if serves:
+            log.info("worker %d starts", uwsgi.worker_number())
         with gunicorn.heartbeat():
             yield
         if serves:
             systemd.say_ready("answering requests")
+            log.info("worker %d answers requests", uwsgi.worker_number())
+            uwsgi.at_exit(lambda: log.info("worker %d ends", uwsgi.worker_number()))
     except Exception as error:
         understood = isinstance(error, StartError)  # one line for an operator, not a traceback
         reason = str(error) if understood else f"{type(error).__name__}: {error}"

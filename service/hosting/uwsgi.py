@@ -61,6 +61,19 @@ def master_pid() -> int:
     return int(uwsgi.masterpid()) if uwsgi is not None else 0
 
 
+def options() -> dict[str, Any]:
+    """Return the options that uWSGI was started with."""
+    assert uwsgi is not None
+    given: dict[str, Any] = uwsgi.opt
+    return given
+
+
+def at_exit(call: Callable[[], None]) -> None:
+    """Call ``call`` when this worker ends; Python's own ``atexit`` is not heard of."""
+    if uwsgi is not None:
+        uwsgi.atexit = call  # type: ignore[attr-defined]  # as its decorators do
+
+
 def connection() -> int | None:
     """Return the descriptor of the connection that this thread serves; None outside uWSGI."""
     return int(uwsgi.connection_fd()) if uwsgi is not None else None
