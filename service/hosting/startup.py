@@ -37,7 +37,6 @@ def loading(end: Callable[[], object] = lambda: None) -> Iterator[None]:
         if serves:
             systemd.say_ready("answering requests")
             log.info("worker %d answers requests", uwsgi.worker_number())
-            uwsgi.at_exit(lambda: log.info("worker %d ends", uwsgi.worker_number()))
     except Exception as error:
         understood = isinstance(error, StartError)  # one line for an operator, not a traceback
         reason = str(error) if understood else f"{type(error).__name__}: {error}"

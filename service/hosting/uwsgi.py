@@ -68,12 +68,6 @@ def options() -> dict[str, Any]:
     return given
 
 
-def at_exit(call: Callable[[], None]) -> None:
-    """Call ``call`` when this worker ends; Python's own ``atexit`` is not heard of."""
-    if uwsgi is not None:
-        uwsgi.atexit = call  # type: ignore[attr-defined]  # as its decorators do
-
-
 def connection() -> int | None:
     """Return the descriptor of the connection that this thread serves; None outside uWSGI."""
     return int(uwsgi.connection_fd()) if uwsgi is not None else None

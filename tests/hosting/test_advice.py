@@ -1,9 +1,14 @@
 """What an operator got wrong is told with the fix."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from service.errors import BadSetting
 from service.hosting import advice, preflight
+
+INI = Path(__file__).parent.parent.parent / "uwsgi.ini"
 
 MINE = {"http-socket", "listen", "master"}
 
@@ -49,6 +54,10 @@ def test_a_queue_above_the_kernels_limit_is_refused(tmp_path):
     with pytest.raises(BadSetting, match=r"sysctl -w net.core.somaxconn=1024"):
         preflight.check_queue(1024, tmp_path)
     preflight.check_queue(128, tmp_path)
+
+
+def test_the_check_knows_the_queue_of_the_ini():
+    assert len(set(re.findall(r"^(?:listen|env = EMBEDDINGS_LISTEN) ?= ?(\d+)$", INI.read_text(), re.MULTILINE))) == 1
 
 
 def test_a_kernel_that_does_not_tell_its_limit_is_no_mistake(tmp_path):

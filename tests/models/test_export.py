@@ -1,6 +1,7 @@
 """From a model to an artifact: once, complete or not at all, and never a wrong one."""
 
 import os
+import re
 import select
 import shutil
 import signal
@@ -212,12 +213,12 @@ def test_a_model_file_is_not_blamed_on_the_cache(source, tmp_path, monkeypatch):
 
 def test_a_child_that_is_killed_says_so(source, tmp_path, monkeypatch):
     killed = tmp_path / "python"
-    killed.write_text("#!/bin/sh\necho INFO loading >&2\nkill -9 $$\n")
+    killed.write_text("#!/bin/sh\necho loading >&2\nkill -9 $$\n")
     killed.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(killed))
 
     with pytest.raises(
-        ModelUnusable, match="killed by signal 9, perhaps for want of memory; its last line was: INFO l"
+        ModelUnusable, match="killed by signal 9, perhaps for want of memory; its last line was: loading"
     ):
         child.run_export(Artifact(source, tmp_path))
 
@@ -273,5 +274,5 @@ def test_export_says_in_one_line_what_is_wrong():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
-    assert done.stderr.startswith("ERROR EMBED_MODEL=/nowhere: no such directory")
+    assert re.match(r"\S+ ERROR \[\d+\] EMBED_MODEL=/nowhere: no such directory", done.stderr)
     assert done.stderr.count("\n") == 1
