@@ -8,7 +8,18 @@ DOCUMENT = (ROOT / "docs/operations.md").read_text()
 SOURCES = "\n".join(path.read_text() for path in (ROOT / "service").rglob("*.py"))
 
 #: Lines of other programs in the table of log lines begin so.
-OTHERS = ("DAMN", "max vec", "Respawned", "chain", "graceful", "Gracefully", "invalid request", "your server", "!!!")
+OTHERS = (
+    "DAMN",
+    "max vec",
+    "Respawned",
+    "chain",
+    "graceful",
+    "Gracefully",
+    "invalid HTTP request",
+    "[WARNING]",
+    "your server",
+    "!!!",
+)
 
 
 def section(title):
