@@ -3,6 +3,7 @@
 Standard library only: ``uwsgi.ini`` has this checked before uWSGI binds anything (``hosting/preflight.py``).
 """
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -19,7 +20,13 @@ INJECTED = re.compile(r"EMBED_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_
 INJECTED_URL = re.compile(r"EMBED_(\w+_)?PORT=(tcp|udp|sctp)://.*")
 
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-ADDRESS = re.compile(r"(?:\[[\w:.%]+\]|[\w.*-]*):(?P<port>\d+)", re.ASCII)
+ADDRESS = re.compile(r"(?P<host>\[[\w:.%]+\]|[\w.*-]*):(?P<port>\d+)", re.ASCII)
+
+#: A packet of the uwsgi protocol may set variables of the process and have it open files (``uwsgi.ini``, max-apps).
+LOCAL_ONLY = (
+    "the uwsgi protocol trusts whoever connects, so it must not leave this machine; take a path or an address such as "
+    "127.0.0.1:3031, and let other machines come over HTTP: to nginx, or to EMBED_HTTP behind it"
+)
 
 
 def read(environ: Mapping[str, str]) -> dict[str, str]:
@@ -52,15 +59,28 @@ def _check_socket(name: str, value: str) -> None:
     if ":" not in value and ("/" in value or value.startswith("@")):
         _check_length(name, value)
     else:  # uWSGI takes what has a colon for host:port
-        _check_address(name, value, "a path such as /run/embeddings/socket, or ADDRESS:PORT such as 127.0.0.1:3031")
+        host = _check_address(
+            name, value, "a path such as /run/embeddings/socket, or ADDRESS:PORT such as 127.0.0.1:3031"
+        )
+        if not is_loopback(host):
+            raise BadSetting(f"{name}={value}: {LOCAL_ONLY}")
 
 
-def _check_address(name: str, value: str, expected: str) -> None:
+def is_loopback(host: str) -> bool:
+    """Tell whether an address is one of this machine alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_address(name: str, value: str, expected: str) -> str:
     address = ADDRESS.fullmatch(value)
     if address is None:
         raise BadSetting(f"{name}={value}: expected {expected}")
     if not 1 <= int(address["port"]) <= 65535:
         raise BadSetting(f"{name}={value}: the port must be between 1 and 65535; expected {expected}")
+    return address["host"]
 
 
 def _check_length(name: str, value: str, file: str = "") -> None:

@@ -39,7 +39,22 @@ def test_a_port_that_a_person_set_is_not_ignored():
 
 @pytest.mark.parametrize("value", ["127.0.0.1:5000", "[::1]:5000", ":5000", "localhost:65535", "0.0.0.0:1"])
 def test_an_address_that_uwsgi_can_bind_is_accepted(value):
-    assert variables.read({"EMBED_HTTP": value, "EMBED_SOCKET": value})
+    assert variables.read({"EMBED_HTTP": value})
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1:3031", "127.8.8.8:3031", "[::1]:3031", "localhost:3031"])
+def test_the_uwsgi_protocol_is_spoken_on_this_machine(value):
+    assert variables.read({"EMBED_SOCKET": value})
+
+
+@pytest.mark.parametrize(
+    "host", ["", "*", "0.0.0.0", "[::]", "10.0.0.11", "127.*", "[fe80::1]", "embed", "localhost.x", "127.0.0.1.x"]
+)
+def test_the_uwsgi_protocol_does_not_leave_this_machine(host):
+    complaint = refusal("EMBED_SOCKET", f"{host}:3031")
+
+    assert complaint.startswith(f"EMBED_SOCKET={host}:3031: the uwsgi protocol trusts whoever connects")
+    assert "EMBED_HTTP" in complaint
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def claim(run_dir: str) -> None:
     from service.errors import BadSetting
 
     given = variables.read(os.environ)
+    check_held_sockets()
     try:
         Path(run_dir).mkdir(parents=True, exist_ok=True)
         lock(run_dir)
@@ -81,6 +82,25 @@ def check_queue(listen: int, root: Path = Path("/")) -> None:
                 f"listen = {listen} in uwsgi.ini is more than net.core.somaxconn, which is {limit}; raise it with "
                 f"`sysctl -w net.core.somaxconn={listen}` or lower listen"
             )
+
+
+def check_held_sockets(first: int = 3) -> None:
+    """Check the sockets that systemd has opened: descriptors from ``first``; see sd_listen_fds(3).
+
+    Raises:
+        BadSetting: other machines reach one of them.
+    """
+    from service import variables
+    from service.errors import BadSetting
+
+    for number in range(first, first + int(os.environ.get("LISTEN_FDS", "0"))):
+        with (
+            suppress(OSError),
+            socket.socket(fileno=os.dup(number)) as held,
+        ):  # OSError: uWSGI says that it is no socket
+            if held.family != socket.AF_UNIX and not variables.is_loopback(held.getsockname()[0]):
+                host, port = held.getsockname()[:2]
+                raise BadSetting(f"ListenStream={host}:{port} of the socket unit: {variables.LOCAL_ONLY}")
 
 
 def check_model() -> int:
