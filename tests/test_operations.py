@@ -10,6 +10,7 @@ SOURCES = "\n".join(path.read_text() for path in (ROOT / "service").rglob("*.py"
 #: Lines of other programs in the table of log lines begin so.
 OTHERS = (
     "DAMN",
+    "ERROR: you",
     "max vec",
     "Respawned",
     "chain",
@@ -48,12 +49,13 @@ def test_the_size_table_has_the_figures_of_the_configuration():
     unit = (ROOT / "deploy/systemd/embeddings.service").read_text()
     socket = (ROOT / "deploy/systemd/embeddings.socket").read_text()
     site = (ROOT / "deploy/nginx/snippets/embeddings.conf").read_text()
+    passing = (ROOT / "deploy/nginx/pass/uwsgi.conf").read_text()
     size = section("Size")
 
     for figure, source in [
         (r"`Backlog=` in `embeddings.socket`: (\d+)", re.search(r"^Backlog=(\d+)", socket, re.MULTILINE)),
         (r"`LimitNOFILE=(\d+)`", re.search(r"LimitNOFILE=(\d+)", unit)),
-        (r"`uwsgi_read_timeout` (\d+) s", re.search(r"uwsgi_read_timeout +(\d+)s", site)),
+        (r"`uwsgi_read_timeout` (\d+) s", re.search(r"uwsgi_read_timeout +(\d+)s", passing)),
         (r"`TimeoutStopSec` (\d+) s", re.search(r"TimeoutStopSec=(\d+)s", unit)),
         (r"`client_max_body_size`: (\d+) MiB", re.search(r"client_max_body_size +(\d+)m", site)),
     ]:

@@ -17,6 +17,7 @@ SYSTEM_FILES = {
 NGINX_FILES = {
     "nginx/upstreams/one-machine.conf": "nginx/conf.d/embeddings-upstream.conf",
     "nginx/conf.d/embeddings.conf": "nginx/conf.d/embeddings.conf",
+    "nginx/pass/uwsgi.conf": "nginx/snippets/embeddings-pass.conf",
     "nginx/snippets/embeddings.conf": "nginx/snippets/embeddings.conf",
     "nginx/sites-available/embeddings": "nginx/sites-available/embeddings",
     "nginx/sites-available/embeddings-tls": "nginx/sites-available/embeddings-tls",

@@ -21,13 +21,24 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
+#: The files of deploy/nginx that depend on where the service runs, by their places in /etc/nginx.
+ONE_MACHINE = {
+    "conf.d/embeddings-upstream.conf": "upstreams/one-machine.conf",
+    "snippets/embeddings-pass.conf": "pass/uwsgi.conf",
+}
+SEVERAL_MACHINES = {
+    "conf.d/embeddings-upstream.conf": "upstreams/several-machines.conf",
+    "snippets/embeddings-pass.conf": "pass/http.conf",
+}
+
+
 class Nginx(Process):
     """Debian's nginx with the files of deploy/nginx in the places that deploy/install uses.
 
     It mounts directories of the test as /etc/nginx, /run and /var/log/nginx.
 
     Args:
-        upstream: a file of deploy/nginx/upstreams.
+        files: those that depend on where the service runs.
         site: a file of deploy/nginx/sites-available.
         prefix: the start of its command line.
         replaced: texts of the configuration with their replacements.
@@ -36,7 +47,7 @@ class Nginx(Process):
     def __init__(
         self,
         directory: Path,
-        upstream: str = "one-machine",
+        files: Mapping[str, str] = ONE_MACHINE,
         site: str = "embeddings",
         prefix: Sequence[str] = (),
         replaced: Mapping[str, str] | None = None,
@@ -47,7 +58,8 @@ class Nginx(Process):
             enabled.unlink()
         for part in ("conf.d", "snippets", "sites-available"):
             shutil.copytree(DEPLOY / "nginx" / part, self.etc / part, dirs_exist_ok=True)
-        shutil.copy(DEPLOY / f"nginx/upstreams/{upstream}.conf", self.etc / "conf.d/embeddings-upstream.conf")
+        for place, file in files.items():
+            shutil.copy(DEPLOY / "nginx" / file, self.etc / place)
         (self.etc / "sites-enabled/embeddings").symlink_to(f"../sites-available/{site}")
         for path in [*self.etc.glob("conf.d/*"), *self.etc.glob("snippets/*"), *self.etc.glob("sites-available/*")]:
             text = path.read_text()

@@ -15,6 +15,7 @@ import yaml
 
 from service.settings import Settings
 from tests.deploy import dockerfile
+from tests.intruder import attack
 from tests.programs import program
 from tests.server.processes import BIN, ROOT, Process, free_port
 
@@ -86,7 +87,7 @@ def test_a_stop_outlasts_the_longest_request():
     timeout = float(SERVICE["environment"]["EMBED_REQUEST_TIMEOUT"])
 
     assert min(seconds(each["stop_grace_period"]) for each in (SERVICE, NGINX)) > timeout
-    assert seconds(*directive("uwsgi_read_timeout", "nginx/snippets/embeddings.conf")) > timeout
+    assert seconds(*directive("proxy_read_timeout", "nginx/pass/http.conf")) > timeout
 
 
 def test_nginx_finds_the_service_and_the_network_finds_nginx():
@@ -94,7 +95,8 @@ def test_nginx_finds_the_service_and_the_network_finds_nginx():
     published = NGINX["ports"][0].split(":")[-1]
 
     assert host in COMPOSE["services"]
-    assert SERVICE["environment"]["EMBED_SOCKET"].endswith(f":{port}")
+    assert f"EMBED_HTTP=0.0.0.0:{port} " in DOCKERFILE.read_text()
+    assert not {"EMBED_HTTP", "EMBED_SOCKET"} & set(SERVICE["environment"])
     assert published in directive("listen", "nginx/sites-available/embeddings")
     assert COMPOSE["networks"]["inside"]["internal"]
     assert SERVICE["networks"] == ["inside"]
@@ -123,7 +125,8 @@ class Container(Process):
     """The cpu image as `docker run --read-only --tmpfs /run/embeddings --tmpfs /tmp` starts it."""
 
     def __init__(self, image, directory, **settings):
-        address = f"127.0.0.1:{free_port()}"
+        self.port = free_port()
+        address = f"127.0.0.1:{self.port}"
         env = {"EMBED_HTTP": address} | {f"EMBED_{name.upper()}": value for name, value in settings.items()}
         command = [*image.entrypoint, *image.command]
         super().__init__(image.enter(*command, env=env, read_only=True, tmpfs=["/run/embeddings", "/tmp"]), directory)
@@ -193,7 +196,7 @@ def test_the_cpu_image_is_small(images):
 @pytest.mark.deploy
 @pytest.mark.server
 @pytest.mark.model
-def test_the_cpu_image_serves_right_vectors_and_stops(start, reference):
+def test_the_cpu_image_serves_right_vectors_and_stops(start, reference, tmp_path):
     container = start()
     assert not container.is_healthy()
     container.wait_for(container.is_healthy)
@@ -203,6 +206,7 @@ def test_the_cpu_image_serves_right_vectors_and_stops(start, reference):
 
     assert np.sum(vectors * reference.encode(texts), axis=1).min() >= 0.9998
     assert "compiling" not in container.log
+    assert not any(b" 200 " in answer for answer in attack(("127.0.0.1", container.port), tmp_path).answers)
     assert Path(f"/proc/{container.first()}/status").read_text().count("\t10001\t10001\t10001\t10001\n") == 2
     os.kill(container.first(), signal.Signals[container.image.stop_signal])
     assert container.exit_code(45) == 0

@@ -1,65 +1,59 @@
 """Several machines behind one nginx: one of them fails, and no client loses an answer.
 
-The machines are network namespaces; the configurations are those of deploy/ as they are, but for shorter timeouts. They
-stand in an nginx upstream, or announce themselves to a fastrouter.
+The machines are network namespaces, each with its own nginx and a service behind a held socket; the configurations are
+those of deploy/ as they are, but for shorter timeouts.
 """
 
+import json
 import os
 import signal
-import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.deploy.network import Network
-from tests.deploy.stage import DEPLOY, Nginx, activate
+from tests.deploy.network import Network, enter
+from tests.deploy.stage import ONE_MACHINE, SEVERAL_MACHINES, HeldService, Nginx, hold
+from tests.intruder import attack
 from tests.load import Load
-from tests.programs import program
-from tests.server.processes import BIN, Process, Service
 
 pytestmark = [pytest.mark.deploy, pytest.mark.server, pytest.mark.model]
 
-#: Seconds of uwsgi_read_timeout here, 65 in deploy/nginx. The fastrouter's times shrink with it.
+#: Seconds of proxy_read_timeout here, 70 in deploy/nginx.
 READ_TIMEOUT = 6
-SHORTER = {
-    "fastrouter-timeout = 62": "fastrouter-timeout = 5",
-    "subscription-tolerance = 17": "subscription-tolerance = 3",
-}
+
+#: What a machine behind the front host has.
+BEHIND = ONE_MACHINE | {"conf.d/embeddings-behind.conf": "behind-nginx.conf"}
 
 
-FASTROUTER = DEPLOY / "fastrouter"
+class Host(HeldService):
+    """A machine of the network: the service, and nginx in front of it."""
 
-
-class Router(Process):
-    """The fastrouter on the front host, with the directory that holds the public keys."""
-
-    def __init__(self, network, keys, directory):
-        command = [BIN / "uwsgi", "--set-placeholder", f"keys={keys}", "--ini", directory / "router.ini"]
-        text = (FASTROUTER / "router.ini").read_text()
-        for ours, shorter in SHORTER.items():
-            assert ours in text
-            text = text.replace(ours, shorter)
-        (directory / "router.ini").write_text(text)
-        super().__init__([*network.prefix(0), *command], directory)
-
-
-class Host(Service):
-    """The service on one machine of the network, behind a socket that is held if there is one."""
-
-    def __init__(self, network, number, directory, held=None, **settings):
+    def __init__(self, network, number, directory, **settings):
         directory = directory / f"host{number}"
-        directory.mkdir(exist_ok=True)
-        self.prefix, self.held = network.prefix(number), held
-        passed = [held.fileno()] if held else []
-        super().__init__(directory, socket=f"{network.address(number)}:3031", pass_fds=passed, **settings)
-
-    def wrap(self, command):
-        return [*self.prefix, *(activate(self.held, command) if self.held else command)]
+        (directory / "run-nginx").mkdir(parents=True)
+        self.socket = directory / "run-nginx/embeddings.socket"
+        super().__init__(directory, hold(self.socket), **settings)
+        self.nginx = Nginx(directory, BEHIND, prefix=network.prefix(number))
+        self.nginx.wait_for((directory / "run-nginx/nginx.pid").exists)
 
     def requests(self):
         return sum(worker["requests"] for worker in self.stats()["workers"])
 
+    def kill(self):
+        self.nginx.kill()
+        super().kill()
+        self.held.close()
+
     def freeze(self):
-        os.killpg(self.popen.pid, signal.SIGSTOP)
+        for process in (self.nginx, self):
+            os.killpg(process.popen.pid, signal.SIGSTOP)
+
+    def stop_service(self):
+        """As ``systemctl stop embeddings.socket embeddings.service``."""
+        self.popen.terminate()
+        assert self.exit_code() == 0
+        self.socket.unlink()
+        self.held.close()
 
 
 @pytest.fixture
@@ -68,46 +62,22 @@ def network():
         yield network
 
 
-def announcing_with(key):
-    # Every second, not every ten: the times are shorter here.
-    return ["--set-placeholder", f"key={key}", "--ini", FASTROUTER / "backend.ini", "--subscribe-freq", "1"]
-
-
-@pytest.fixture(params=["several-machines", "fastrouter"])
-def upstream(request):
-    return request.param
-
-
 @pytest.fixture
-def options(upstream, network, started, tmp_path):
-    """What the service is started with; with the fastrouter, that one runs already."""
-    if upstream != "fastrouter":
-        return []
-    private, public = tmp_path / "machine.pem", tmp_path / "embeddings.pem"
-    subprocess.run([program("openssl"), "genrsa", "-out", private, "2048"], check=True, capture_output=True)
-    subprocess.run(
-        [program("openssl"), "rsa", "-in", private, "-pubout", "-out", public], check=True, capture_output=True
-    )
-    started.append(Router(network, tmp_path, tmp_path))
-    return announcing_with(private)
-
-
-@pytest.fixture
-def host(network, started, options, tmp_path, cache):
-    def host(number, **changed):
-        started.append(Host(network, number, tmp_path, **{"options": options, "cache_dir": cache} | changed))
+def host(network, started, tmp_path, cache):
+    def host(number):
+        started.append(Host(network, number, tmp_path, cache_dir=cache))
         return started[-1]
 
     return host
 
 
 @pytest.fixture
-def front(upstream, network, started, tmp_path, expected):
+def front(network, started, tmp_path, expected):
     """Start nginx on the front host, and return what asks it."""
 
     def front(**options):
-        shorter = {"uwsgi_read_timeout    65s": f"uwsgi_read_timeout    {READ_TIMEOUT}s"}
-        proxy = Nginx(tmp_path, upstream, prefix=network.prefix(0), replaced=shorter)
+        shorter = {"proxy_read_timeout    70s": f"proxy_read_timeout    {READ_TIMEOUT}s"}
+        proxy = Nginx(tmp_path, SEVERAL_MACHINES, prefix=network.prefix(0), replaced=shorter)
         started.append(proxy)
         proxy.wait_for((tmp_path / "run-nginx/nginx.pid").exists)
         return Load(8080, expected, namespace=network.path(0), **options)
@@ -121,28 +91,11 @@ def hosts(host):
     return [each.wait_until_ready() for each in hosts]
 
 
-@pytest.mark.parametrize("upstream", ["several-machines"], indirect=True)
-def test_a_killed_service_loses_nothing(hosts, front):
+def test_a_killed_machine_loses_nothing(hosts, front):
     with front() as answers:
         answers.wait_for(50)
         hosts[0].kill()
         answers.wait_for(100)
-
-    assert not answers.wrong
-
-
-@pytest.mark.parametrize("upstream", ["fastrouter"], indirect=True)
-def test_a_killed_service_behind_the_router_loses_nothing(host, front, network):
-    """Its socket is held, as systemd does it."""
-    with network.hold(1, 3031) as held:
-        killed = host(1, held=held).wait_until_ready()
-        host(2).wait_until_ready()
-        with front() as answers:
-            for _ in range(5):
-                answers.wait_for(50)
-                killed.kill()
-                killed = host(1, held=held).wait_until_ready()
-            answers.wait_for(50)
 
     assert not answers.wrong
 
@@ -167,11 +120,10 @@ def test_a_frozen_machine_delays_what_it_holds_and_nothing_else(hosts, front):
     assert 0 < answers.slow(READ_TIMEOUT - 2) < 9
 
 
-def test_a_machine_that_is_drained_finishes_what_it_has(hosts, front):
+def test_a_machine_whose_service_stops_loses_nothing(hosts, front):
     with front() as answers:
         answers.wait_for(50)
-        hosts[0].popen.terminate()
-        assert hosts[0].exit_code() == 0
+        hosts[0].stop_service()
         answers.wait_for(50)
 
     assert not answers.wrong
@@ -188,15 +140,21 @@ def test_a_machine_that_is_added_takes_its_share(host, front):
     assert not answers.wrong
 
 
-@pytest.mark.parametrize("upstream", ["fastrouter"], indirect=True)
-def test_a_machine_with_another_key_is_not_let_in(host, front, tmp_path):
-    forged = tmp_path / "forged.pem"
-    subprocess.run([program("openssl"), "genrsa", "-out", forged, "2048"], check=True, capture_output=True)
-    host(1).wait_until_ready()
-    stranger = host(2, options=announcing_with(forged))
-    stranger.wait_until_ready()
-    with front() as answers:
-        answers.wait_for(300)
+def test_a_machine_knows_the_client_of_the_front_host(host, front):
+    log = host(1).wait_until_ready().nginx.logs / "embeddings.log"
+    with front(clients=1) as answers:
+        answers.wait_for(1)
 
-    assert not answers.wrong
-    assert stranger.requests() == 0
+    assert json.loads(log.read_text().splitlines()[0])["client"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("reach", [lambda _: "127.0.0.1", lambda network: network.address(1)], ids=["front", "machine"])
+def test_no_machine_speaks_the_uwsgi_protocol(host, front, network, tmp_path, reach):
+    host(1).wait_until_ready()
+    with front(clients=1) as answers:
+        answers.wait_for(1)
+    with ThreadPoolExecutor(1, initializer=enter, initargs=(network.path(0),)) as inside:
+        answers, ran = inside.submit(attack, (reach(network), 8080), tmp_path).result()
+
+    assert not ran
+    assert not any(b" 200 " in answer for answer in answers)

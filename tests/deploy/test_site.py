@@ -12,6 +12,7 @@ import requests
 
 from service.settings import Settings
 from tests.deploy.stage import DEPLOY
+from tests.intruder import attack
 from tests.load import LEAST_COSINE, TEXTS
 from tests.programs import program
 
@@ -109,6 +110,15 @@ def test_the_operations_routes_answer_this_machine_alone(serve, nginx, port, pat
     assert is_enveloped(outside)
 
 
+def test_a_site_does_not_speak_the_uwsgi_protocol(serve, nginx, port, tmp_path):
+    serve()
+    nginx()
+    answers, ran = attack(("127.0.0.1", port), tmp_path)
+
+    assert not ran
+    assert not any(b" 200 " in answer for answer in answers)
+
+
 def test_an_error_of_the_service_passes_as_it_is(serve, nginx, port):
     serve()
     nginx()
@@ -172,23 +182,27 @@ def test_the_tls_site_answers_over_tls_and_refuses_plain_http(serve, nginx, port
     )
 
     assert is_right(ask(port, scheme="https", verify=certificate), expected)
+    assert not attack(("127.0.0.1", port), tmp_path).ran
     assert ask(port + 1).status_code == 400
     assert is_enveloped(ask(port + 1))
 
 
 def test_the_timeouts_are_in_order():
     """The service gives up first and says why, then nginx, then systemd."""
-    site = (DEPLOY / "nginx/snippets/embeddings.conf").read_text()
     unit = (DEPLOY / "systemd/embeddings.service").read_text()
-    router = (DEPLOY / "fastrouter/router.ini").read_text()
     (deadline,) = re.findall(r"EMBED_REQUEST_TIMEOUT=(\d+)", unit)
-    (routed,) = re.findall(r"^fastrouter-timeout = (\d+)$", router, re.MULTILINE)
-    (sent,) = re.findall(r"uwsgi_send_timeout +(\d+)s;", site)
-    (proxy,) = re.findall(r"uwsgi_read_timeout +(\d+)s;", site)
     (stop,) = re.findall(r"^TimeoutStopSec=(\d+)s$", unit, re.MULTILINE)
+    sent, proxy = timeouts("uwsgi")
+    front_sent, front = timeouts("http")
 
-    assert sent == proxy
-    assert Settings().batch_timeout < int(deadline) < int(routed) < int(proxy) < int(stop)
+    assert (sent, front_sent) == (proxy, front)
+    assert Settings().batch_timeout < int(deadline) < proxy < int(stop)
+    assert proxy < front  # of a machine that runs, its own nginx answers first
+
+
+def timeouts(how):
+    directives = re.findall(r"_(?:send|read)_timeout +(\d+)s;", (DEPLOY / f"nginx/pass/{how}.conf").read_text())
+    return [int(seconds) for seconds in directives]
 
 
 def test_nginx_takes_the_bodies_that_the_service_takes():

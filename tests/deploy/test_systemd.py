@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.deploy import machine as machines
-from tests.deploy.network import FRONT, Network
+from tests.deploy.network import Network
 from tests.deploy.stage import DEPLOY
 from tests.load import Load
 from tests.programs import program
@@ -384,35 +384,6 @@ def test_systemd_rates_the_exposure_at_most_one_and_a_half(installed):
     assert float(re.search(r"service: ([\d.]+)", rating)[1]) <= 1.5
 
 
-def test_a_machine_announces_itself_to_the_router_under_systemd(installed, load):
-    ours = f"{FRONT}:3031"
-    source = "/opt/embeddings/current/deploy"
-    installed.run(
-        f"""
-        set -e; cd /run/systemd/system
-        mkdir -p /etc/embeddings/keys embeddings.service.d embeddings.socket.d
-        openssl genrsa -out /etc/embeddings/machine.pem 2048
-        openssl rsa -in /etc/embeddings/machine.pem -pubout -out /etc/embeddings/keys/embeddings.pem
-        cp {source}/fastrouter/embeddings-router.service .
-        sed s/10.0.0.11:3031/{ours}/ {source}/fastrouter/backend.conf > embeddings.service.d/fastrouter.conf
-        printf '[Socket]\\nListenStream=\\nListenStream={ours}\\n' > embeddings.socket.d/address.conf
-        cp {source}/nginx/upstreams/fastrouter.conf /etc/nginx/conf.d/embeddings-upstream.conf
-        systemctl daemon-reload
-        systemctl stop embeddings.socket embeddings.service
-        systemctl start embeddings-router embeddings.socket embeddings.service
-        systemctl reload nginx
-        """
-    )
-    installed.wait_for(lambda: f"new node: {ours}" in installed.run("journalctl --unit embeddings-router"))
-    # nginx's reload returns before its new configuration serves.
-    installed.wait_for(lambda: "all-MiniLM" in installed.run("curl --silent http://127.0.0.1:8080/v1/models"))
-    with load() as answers:
-        answers.wait_for(20)
-
-    assert not answers.wrong
-    installed.run("systemctl stop embeddings-router; rm -r /run/systemd/system/embeddings*; systemctl daemon-reload")
-
-
 def test_uninstalling_leaves_settings_and_compiled_models(installed):
     """Purging leaves nothing."""
     said = installed.run("/src/deploy/install --uninstall")
@@ -426,19 +397,8 @@ def test_uninstalling_leaves_settings_and_compiled_models(installed):
     installed.run("nginx -t -q")
 
 
-def test_the_drop_in_for_the_router_starts_what_the_unit_starts():
-    def command(path):
-        (found,) = re.findall(r"^ExecStart=(/.*(?:\n    .*)*)", path.read_text(), re.MULTILINE)
-        words = found.replace("\\\n", "").split()
-        return [word for word in words if not word.startswith(("--set-placeholder", "router=", "key="))]
-
-    unit, drop_in = command(DEPLOY / "systemd/embeddings.service"), command(DEPLOY / "fastrouter/backend.conf")
-
-    assert drop_in == [*unit, "--ini", "deploy/fastrouter/backend.ini"]
-
-
 def test_the_units_are_what_systemd_understands():
-    units = [*(DEPLOY / "systemd").glob("*.s*"), DEPLOY / "fastrouter/embeddings-router.service"]
+    units = (DEPLOY / "systemd").glob("*.s*")
     done = subprocess.run([program("systemd-analyze"), "verify", *units], capture_output=True, text=True, check=False)
     complaints = [line for line in done.stderr.splitlines() if "is not executable" not in line]
 
