@@ -1,4 +1,4 @@
-"""The command line: ``python -m service check``, ``export`` and ``reload``."""
+"""The command line: ``python -m service check``, ``export``, ``keys`` and ``reload``."""
 
 import argparse
 import logging
@@ -7,8 +7,8 @@ import warnings
 
 import msgspec
 
-from service import logs
-from service.errors import ServiceError, StartError
+from service import keys, logs
+from service.errors import BadSetting, ServiceError, StartError
 from service.hosting import shutdown, systemd
 from service.hosting.master import Master
 from service.models import cache, catalog, export, sources
@@ -48,6 +48,8 @@ def _export(options: argparse.Namespace) -> int:
 def _check(_: argparse.Namespace) -> int:
     try:
         settings = Settings.from_env()
+        if settings.api_keys_file:
+            keys.read(settings.api_keys_file)
         source = catalog.prepare(settings)
     except StartError as error:
         log.error("the service cannot start: %s", error)  # noqa: TRY400  # one line for an operator
@@ -63,6 +65,25 @@ def _check(_: argparse.Namespace) -> int:
 def _reload(options: argparse.Namespace) -> int:
     Master(Settings.from_env().run_path()).reload(options.timeout)
     return 0
+
+
+def _new_key(options: argparse.Namespace) -> int:
+    print(keys.create(_key_file(options), options.name, options.tokens_per_minute))  # noqa: T201  # the command's result
+    return 0
+
+
+def _list_keys(options: argparse.Namespace) -> int:
+    for key in keys.read(_key_file(options)):
+        limit = f"{key.tokens_per_minute} tokens a minute" if key.tokens_per_minute else "no limit"
+        print(f"{key.name}\t{limit}")  # noqa: T201  # the command's result
+    return 0
+
+
+def _key_file(options: argparse.Namespace) -> str:
+    path = str(options.file or Settings.from_env().api_keys_file)
+    if not path:
+        raise BadSetting("EMBED_API_KEYS_FILE is not set; set it, or name the file with --file")
+    return path
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,7 +118,34 @@ def _parser() -> argparse.ArgumentParser:
         "--timeout", type=float, default=300, metavar="SECONDS", help="fail after this long (default: %(default)s)"
     )
     command.set_defaults(run=_reload)
+    command = commands.add_parser(
+        "keys", help="make and list API keys", description="Make and list the API keys of EMBED_API_KEYS_FILE."
+    )
+    _add_key_commands(command.add_subparsers(required=True, metavar="COMMAND"))
     return parser
+
+
+def _add_key_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    new = commands.add_parser(
+        "new",
+        help="make a key",
+        description="Make a key, print it, and append its name and SHA-256 to the file. The key is not stored: it "
+        "cannot be printed again. A running service takes it within a second. To withdraw a key, delete its line.",
+    )
+    new.add_argument("name", metavar="NAME", help="who gets it; logs and metrics show this name")
+    new.add_argument("--tokens-per-minute", type=_positive, metavar="N", help="its limit (default: none)")
+    new.set_defaults(run=_new_key)
+    list_ = commands.add_parser("list", help="print the names and limits", description="Print the names and limits.")
+    list_.set_defaults(run=_list_keys)
+    for command in (new, list_):
+        command.add_argument("--file", metavar="FILE", help="the file of keys (default: EMBED_API_KEYS_FILE)")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 if __name__ == "__main__":

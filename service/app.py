@@ -5,8 +5,8 @@ import time
 
 from flask import Flask
 
-from service import cpu
-from service.api import envelope, exchange, notes, openai, operations
+from service import cpu, keys
+from service.api import envelope, exchange, gate, notes, openai, operations
 from service.engine.engine import Engine
 from service.engine.host import Host
 from service.engine.limits import Limits
@@ -42,6 +42,9 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     for dialect in (openai, notes, operations):
         app.register_blueprint(dialect.routes)
     envelope.register(app)
+    if settings.api_keys_file:
+        workers = server.worker_count() or settings.workers
+        gate.register(app, keys.Keyring(settings.api_keys_file), keys.Allowance(workers))
     app.wsgi_app = Connection(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own idiom
     return app
 

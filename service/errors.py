@@ -9,6 +9,8 @@
     └── RequestError      one request cannot be answered; the next one may
         ├── InvalidInput      the request cannot be served as written
         ├── UnknownModel      the request asks about a model that is not served here
+        ├── InvalidKey        the request has no API key, or one that is not known
+        ├── KeyExhausted      the API key has used its tokens; it may be used later
         ├── ClientGone        the client closed its connection before the answer
         ├── DeadlinePassed    the request waited longer than it may
         ├── Overloaded        the request would wait too long, and is refused before it does
@@ -67,6 +69,18 @@ class InvalidInput(RequestError):
 
 class UnknownModel(RequestError):
     """The request asks about a model that is not served here."""
+
+
+class InvalidKey(RequestError):
+    """The request has no API key, or one that is not known here."""
+
+
+class KeyExhausted(RequestError):
+    """The API key of the request has used its tokens; ``retry_after`` is in whole seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ClientGone(RequestError):

@@ -39,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_format: Literal["text", "json"] = "text"
     log_requests: Literal["all", "slow", "errors"] = "slow"
     slow_seconds: Annotated[float, Meta(gt=0)] = 5.0
+    api_keys_file: str = ""
 
     http: str = "127.0.0.1:5000"
     socket: str = ""
@@ -92,4 +93,4 @@ def _suggestion(name: str, known: Mapping[str, object]) -> str:
 def _explain(complaint: str, given: Mapping[str, str]) -> str:
     field, problem = split_complaint(complaint)
     name = PREFIX + field.upper()
-    return f"{name}={given[name]}: {problem}"
+    return f"{variables.show(name, given[name])}: {problem}"

@@ -19,6 +19,9 @@ MAX_SOCKET_PATH_BYTES = 102
 INJECTED = re.compile(r"EMBED_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")
 INJECTED_URL = re.compile(r"EMBED_(\w+_)?PORT=(tcp|udp|sctp)://.*")
 
+#: Variables whose value no message shows: a key may have been put there by mistake.
+SECRET = re.compile("KEY|TOKEN(?!S)|SECRET|PASSW", re.IGNORECASE)
+
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 ADDRESS = re.compile(r"(?P<host>\[[\w:.%]+\]|[\w.*-]*):(?P<port>\d+)", re.ASCII)
 
@@ -38,9 +41,8 @@ def read(environ: Mapping[str, str]) -> dict[str, str]:
     given = {name: value for name, value in environ.items() if value and _is_ours(name, value)}
     for name, value in given.items():
         if CONTROL_CHARACTER.search(name + value):
-            raise BadSetting(
-                f"{name}={value!r} holds a control character; remove it (each line of a file from Windows has one)"
-            )
+            shown = show(name, repr(value))
+            raise BadSetting(f"{shown} holds a control character; remove it (each line of a file from Windows has one)")
     if "EMBED_HTTP" in given:
         _check_address("EMBED_HTTP", given["EMBED_HTTP"], "ADDRESS:PORT, such as 127.0.0.1:5000 or [::1]:5000")
     if "EMBED_SOCKET" in given:
@@ -48,6 +50,11 @@ def read(environ: Mapping[str, str]) -> dict[str, str]:
     if "EMBED_RUN_DIR" in given:
         _check_length("EMBED_RUN_DIR", given["EMBED_RUN_DIR"], "/stats")
     return given
+
+
+def show(name: str, value: str) -> str:
+    """Return ``name=value`` for a message, or the name alone if the value may be secret."""
+    return name if SECRET.search(name) else f"{name}={value}"
 
 
 def _is_ours(name: str, value: str) -> bool:

@@ -19,11 +19,12 @@ ALLOWED = {
     "cpu": set(),
     "logs": set(),
     "variables": {"errors"},
+    "keys": {"errors"},
     "settings": {"errors", "variables"},
     "engine": {"engine", "errors"},
     "models": {"models", "engine.model", "errors", "settings", "cpu"},
     "hosting": {"hosting", "errors", "logs", "variables", "cpu"},
-    "api": {"api", "engine", "errors"},
+    "api": {"api", "engine", "errors", "keys"},
 }
 
 #: Packages of others, and the parts that may import them.

@@ -98,6 +98,11 @@ def test_a_control_character_is_refused_and_shown_escaped(name, character):
     assert complaint.isprintable()
 
 
+@pytest.mark.parametrize("name", ["EMBED_API_KEY", "EMBED_API_KEYS_FILE", "EMBED_HF_TOKEN", "EMBED_PASSWORD"])
+def test_a_value_that_may_be_secret_is_not_shown(name):
+    assert refusal(name, "hidden\r").startswith(f"{name} holds a control character")
+
+
 def test_the_check_needs_the_standard_library_alone():
     program = "import sys; sys.path.insert(0, '.'); from service import logs, variables"
 

@@ -10,6 +10,8 @@ from service.api.wire import reply
 STATUS = {
     errors.InvalidInput: 400,
     errors.UnknownModel: 404,
+    errors.InvalidKey: 401,
+    errors.KeyExhausted: 429,
     errors.ClientGone: 499,  # nginx's number; only the log shows it
     errors.DeadlinePassed: 504,
     errors.Overloaded: 429,
@@ -18,10 +20,14 @@ STATUS = {
     errors.MetricsUnavailable: 501,
 }
 
-
 #: OpenAI's ``code`` and ``type``, where they are not the usual ones.
-CODES = {errors.UnknownModel: "model_not_found", errors.Overloaded: "rate_limit_exceeded"}
-KINDS = {429: "rate_limit_error"}
+CODES = {
+    errors.UnknownModel: "model_not_found",
+    errors.InvalidKey: "invalid_api_key",
+    errors.KeyExhausted: "rate_limit_exceeded",
+    errors.Overloaded: "rate_limit_exceeded",
+}
+KINDS = {401: "authentication_error", 429: "rate_limit_error"}
 
 
 def register(app: Flask) -> None:
@@ -34,9 +40,10 @@ def register(app: Flask) -> None:
 def refuse(error: errors.RequestError) -> Response:
     """Answer an error of the service."""
     exchange.current().error = error
-    code = CODES.get(type(error))
-    answer = envelope(str(error), STATUS[type(error)], error.field, code)
-    if isinstance(error, errors.Overloaded):
+    answer = envelope(str(error), STATUS[type(error)], error.field, CODES.get(type(error)))
+    if isinstance(error, errors.InvalidKey):
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.KeyExhausted | errors.Overloaded):
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
 

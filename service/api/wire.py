@@ -12,7 +12,7 @@ import orjson
 from flask import Response, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
-from service.api import exchange
+from service.api import exchange, gate
 from service.engine.engine import Engine
 from service.engine.model import Embeddings
 from service.errors import InvalidInput, split_complaint
@@ -44,6 +44,7 @@ def embed(texts: list[str], dimensions: int | None = None) -> Embeddings:
     is_gone = request.environ["embed.client_is_gone"]
     embeddings = loaded.embed(texts, dimensions, is_gone, _deadline(), bulk=_is_bulk())
     known.embedded(embeddings)
+    gate.charge(embeddings.tokens)
     return embeddings
 
 
