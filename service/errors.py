@@ -8,6 +8,7 @@
     │   └── MasterBusy        the master answered late or in part; it may answer the next time
     └── RequestError      one request cannot be answered; the next one may
         ├── InvalidInput      the request cannot be served as written
+        ├── BodyLate          the body took too long to arrive
         ├── UnknownModel      the request asks about a model that is not served here
         ├── InvalidKey        the request has no API key, or one that is not known
         ├── KeyExhausted      the API key has used its tokens; it may be used later
@@ -65,6 +66,10 @@ class RequestError(ServiceError):
 
 class InvalidInput(RequestError):
     """The request cannot be served as written; ``field`` names the member to mend."""
+
+
+class BodyLate(RequestError):
+    """The body of the request took too long to arrive."""
 
 
 class UnknownModel(RequestError):

@@ -9,6 +9,7 @@ from service.api.wire import reply
 
 STATUS = {
     errors.InvalidInput: 400,
+    errors.BodyLate: 408,
     errors.UnknownModel: 404,
     errors.InvalidKey: 401,
     errors.KeyExhausted: 429,

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from service.errors import InvalidInput
+from service.errors import BodyLate, InvalidInput, RequestError
 from service.hosting import uwsgi
+from service.hosting.deadlines import MAX_BODY_SECONDS, Deadlines
 
 Environ = dict[str, Any]
 WSGIApp = Callable[[Environ, Any], Iterable[bytes]]
@@ -38,10 +39,11 @@ class Connection:
 
     def __init__(self, app: WSGIApp) -> None:
         self._app = app
+        self._deadlines = Deadlines()
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
-        body = environ["wsgi.input"] = Body(environ)
+        body = environ["wsgi.input"] = Body(environ, self._deadlines)
         environ["embed.client_is_gone"] = lambda: is_gone(environ)
         answer = self._app(environ, start_response)
         return answer if body.is_read else _send_and_drain(answer, body)
@@ -54,7 +56,9 @@ class Body:
     Werkzeug then ignores the length (pallets/werkzeug#2346), so the header is removed.
     """
 
-    def __init__(self, environ: Environ) -> None:
+    def __init__(self, environ: Environ, deadlines: Deadlines) -> None:
+        self._deadlines = deadlines
+        self._deadline = time.monotonic() + MAX_BODY_SECONDS
         length = environ.get("CONTENT_LENGTH") or ""
         self._read: Callable[[int], bytes] = environ["wsgi.input"].read
         if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() and uwsgi.is_present():
@@ -74,21 +78,40 @@ class Body:
         return self._read_bytes if self._length is None else self._length
 
     def read(self, size: int = -1) -> bytes:
-        """Read at most ``size`` bytes; b"" at the end, and after an error."""
+        """Read at most ``size`` bytes; b"" at the end, and after an error.
+
+        Raises:
+            BodyLate: the body took longer than MAX_BODY_SECONDS in total.
+            OSError: the client stalled or went away.
+        """
         if self.is_read:
             return b""
         self.is_read = True  # also if the client stalls or goes away: waiting once is enough
-        data = self._read(min(size, self._left) if size >= 0 else self._left)
+        data = self._read_in_time(min(size, self._left) if size >= 0 else self._left)
         self._left -= len(data)
         self._read_bytes += len(data)
         self.is_read = self._left == 0 or not data
         return data
 
+    def _read_in_time(self, size: int) -> bytes:
+        connection = uwsgi.connection()
+        if connection is None:
+            return self._read(size)
+        try:
+            with self._deadlines.watch(connection, self._deadline):
+                return self._read(size)
+        except (OSError, InvalidInput):
+            if time.monotonic() < self._deadline:
+                raise
+            raise BodyLate(
+                f"the body did not arrive within {MAX_BODY_SECONDS:g} seconds; send fewer texts at a time"
+            ) from None
+
     def drain(self) -> None:
         """Read and discard the rest, within the limits."""
         deadline = time.monotonic() + MAX_DRAIN_SECONDS
         left = MAX_DRAIN_BYTES
-        with suppress(OSError, InvalidInput):
+        with suppress(OSError, RequestError):
             while not self.is_read and left > 0 and time.monotonic() < deadline:
                 left -= len(self.read(DRAIN_BYTES))
 

@@ -6,6 +6,7 @@ import pytest
 
 from service.hosting import client
 from service.hosting.client import Body, Connection
+from service.hosting.deadlines import Deadlines
 
 
 class Input(io.BytesIO):
@@ -78,7 +79,7 @@ def test_without_a_length_nothing_is_read(length):
     stream = Input(b"")
 
     assert Connection(unread)(environ(stream, length), None) == [b"the answer"]
-    assert Body(environ(stream, length)).read() == b""
+    assert Body(environ(stream, length), Deadlines()).read() == b""
 
 
 def test_a_body_that_its_server_ends_is_read_without_a_length():
