@@ -24,7 +24,7 @@ PACKAGES = {
     "systemd": ["systemd-analyze"],
     "systemd-container": ["systemd-nspawn"],
     "tar": ["tar"],
-    "util-linux": ["nsenter", "unshare"],
+    "util-linux": ["nsenter", "prlimit", "unshare"],
 }
 
 #: The Debian package of each program.

@@ -57,6 +57,10 @@ def test_the_size_table_has_the_figures_of_the_configuration():
         (r"`LimitNOFILE=(\d+)`", re.search(r"LimitNOFILE=(\d+)", unit)),
         (r"`uwsgi_read_timeout` (\d+) s", re.search(r"uwsgi_read_timeout +(\d+)s", passing)),
         (r"`TimeoutStopSec` (\d+) s", re.search(r"TimeoutStopSec=(\d+)s", unit)),
+        (
+            r"`limit_conn` in `snippets/embeddings.conf`: (\d+)",
+            re.search(r"limit_conn embeddings_requests (\d+)", site),
+        ),
         (r"`client_max_body_size`: (\d+) MiB", re.search(r"client_max_body_size +(\d+)m", site)),
     ]:
         assert re.search(figure, size)[1] == source[1]

@@ -74,7 +74,7 @@ def nginx(started, tmp_path, port):
     program("nginx")  # before a test starts the service for nothing
 
     def nginx(site="embeddings", replaced=None, **options):
-        listen = {"listen 8080": f"listen 127.0.0.1:{port}", "    listen [::]:8080;\n": ""}
+        listen = {"listen 8080": f"listen 127.0.0.1:{port}", "    listen [::]:8080 deferred backlog=4096;\n": ""}
         server = Nginx(tmp_path, site=site, replaced=listen | (replaced or {}), **options)
         started.append(server)
         server.wait_for((tmp_path / "run-nginx/nginx.pid").exists)

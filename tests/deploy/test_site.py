@@ -175,7 +175,7 @@ def test_the_tls_site_answers_over_tls_and_refuses_plain_http(serve, nginx, port
             f"{live}/fullchain.pem": str(certificate),
             f"{live}/privkey.pem": str(key),
             "listen 443": f"listen 127.0.0.1:{port}",
-            "    listen [::]:443 ssl http2;\n": "",
+            "    listen [::]:443 ssl http2 deferred backlog=4096;\n": "",
             "    listen [::]:80;\n": "",
             "listen 80;": f"listen 127.0.0.1:{port + 1};",
         },
@@ -210,6 +210,16 @@ def test_nginx_takes_the_bodies_that_the_service_takes():
     (mebibytes,) = re.findall(r"client_max_body_size +(\d+)m;", site)
 
     assert int(mebibytes) * 2**20 == Settings().max_body_bytes
+
+
+def test_requests_hold_at_most_two_thirds_of_nginxs_connections(nginx):
+    """With Debian's own nginx.conf, and at most 1024 files open."""
+    site = (DEPLOY / "nginx/snippets/embeddings.conf").read_text()
+    (limit,) = re.findall(r"limit_conn embeddings_requests (\d+);", site)
+    (connections,) = re.findall(r"worker_connections (\d+);", (nginx().etc / "nginx.conf").read_text())
+
+    assert int(limit) * 3 <= int(connections)
+    assert int(limit) * 4 <= 1024
 
 
 def test_the_environment_file_has_every_setting_with_its_default():
