@@ -71,6 +71,11 @@ class Exchange:
         self.seconds |= embeddings.timings._asdict()
         self._step_began = time.monotonic()
 
+    def answered(self) -> None:
+        """Note that the answer is ready to be sent."""
+        is_embedded, is_read = "forward" in self.seconds, "read" in self.seconds
+        self.end_step("serialize" if is_embedded else "embed" if is_read else "answer")
+
     def end_step(self, name: str) -> None:
         """Note that a step ends here, and the next one begins."""
         now = time.monotonic()
@@ -82,7 +87,7 @@ class Exchange:
         headers = {"X-Request-ID": self.request_id}
         if self.traceparent:
             headers["traceparent"] = self.traceparent
-        if "forward" in self.seconds:
+        if "serialize" in self.seconds:
             headers["Server-Timing"] = ", ".join(f"{step};dur={self.seconds[step] * 1e3:.2f}" for step in STEPS)
         return headers
 
@@ -157,23 +162,24 @@ def _begin() -> None:
 
 def _end(requests: RequestLog, answer: Response) -> Response:
     exchange = current()
-    exchange.end_step("serialize")
+    exchange.answered()
     answer.headers.update(exchange.headers())
     answer.call_on_close(partial(requests.write, exchange, _describe(answer)))
     return answer
 
 
 def _describe(answer: Response) -> dict[str, Any]:
-    rule = request.url_rule
     return {
         "client": (request.remote_addr or "")[:MAX_ADDRESS_CHARACTERS],
         "method": request.method[:MAX_METHOD_CHARACTERS],
-        **(
-            {"route": rule.rule}
-            if rule
-            else {"path": quote(request.path[:MAX_PATH_CHARACTERS], errors="replace")[:MAX_PATH_CHARACTERS]}
-        ),
+        **_name_route(),
         "status": answer.status_code,
         "bytes_in": request.environ["wsgi.input"].size,
         "bytes_out": answer.calculate_content_length(),
     }
+
+
+def _name_route() -> dict[str, str]:
+    if request.url_rule:
+        return {"route": request.url_rule.rule}
+    return {"path": quote(request.path[:MAX_PATH_CHARACTERS], errors="replace")[:MAX_PATH_CHARACTERS]}

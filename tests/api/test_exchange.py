@@ -126,6 +126,20 @@ def test_a_request_without_a_result_has_a_line(ask, asked, body, expected):
     assert line.exc_info is None
 
 
+@pytest.mark.parametrize(
+    ("body", "steps"),
+    [
+        (b"{", {"answer_ms", "send_ms"}),
+        (b'{"input": "poison"}', {"read_ms", "embed_ms", "send_ms"}),
+    ],
+)
+def test_a_request_without_a_result_tells_no_step_that_it_did_not_reach(ask, body, steps):
+    answer, line = ask("POST", "/embed", data=body)
+
+    assert {name for name in line.fields if name.endswith("_ms")} == steps
+    assert "Server-Timing" not in answer.headers
+
+
 @pytest.mark.parametrize("status", [501, 503, 504])
 def test_a_failure_that_is_no_bug_is_a_warning(caplog, status):
     RequestLog("errors", 60).write(Exchange("", ""), {"status": status})
