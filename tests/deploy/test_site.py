@@ -110,6 +110,14 @@ def test_the_operations_routes_answer_this_machine_alone(serve, nginx, port, pat
     assert is_enveloped(outside)
 
 
+def test_the_service_takes_the_headers_that_nginx_takes(serve, nginx, port):
+    """For the service each is five bytes longer."""
+    serve()
+    nginx()
+
+    assert ask(port, headers={f"X-Header-{number:03}": "a" * 92 for number in range(295)}).status_code == 200
+
+
 def test_a_site_does_not_speak_the_uwsgi_protocol(serve, nginx, port, tmp_path):
     serve()
     nginx()

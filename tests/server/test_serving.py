@@ -1,5 +1,6 @@
 """A running service, looked at from outside."""
 
+import contextlib
 import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -131,6 +132,20 @@ def test_a_request_with_many_headers_is_answered(service):
     answer = requests.get(service.url + "/livez", headers={f"X-Header-{i}": "value" for i in range(800)}, timeout=60)
 
     assert answer.status_code == 200
+
+
+TOO_MANY = b"".join(b"a%d: b\r\n" % number for number in range(2000))
+TOO_LONG = b"a: " + b"b" * 70_000 + b"\r\n"
+
+
+@pytest.mark.parametrize("headers", [TOO_MANY, TOO_LONG], ids=["number", "bytes"])
+def test_headers_beyond_the_limits_cost_only_their_connection(service, headers):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\n" + headers + b"\r\n")
+        with contextlib.suppress(ConnectionError):
+            assert connection.recv(65536) == b""
+
+    assert requests.get(service.url + "/livez", timeout=60).status_code == 200
 
 
 def test_a_client_that_hangs_up_is_no_error_in_the_log(service):
