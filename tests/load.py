@@ -16,8 +16,8 @@ from tests.deploy.network import enter
 #: As in service.models.openvino: vectors in bfloat16 stay above 0.9999.
 LEAST_COSINE = 0.9998
 
-#: Twice uwsgi_read_timeout of deploy/nginx: a request may be tried on two machines.
-TIMEOUT_SECONDS = 130
+#: Twice proxy_read_timeout of deploy/nginx: a request may be tried on two machines.
+TIMEOUT_SECONDS = 140
 
 TEXTS = [f"{word} " * length for length in (1, 3, 7, 20, 60) for word in ("alpha", "beta", "gamma", "delta")]
 
