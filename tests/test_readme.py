@@ -35,6 +35,13 @@ def test_the_map_has_every_file_of_the_service():
     assert there <= shown
 
 
+def test_the_tests_that_show_what_is_protected_exist():
+    named = re.findall(r"`(tests/[\w/.]+)`", (ROOT / "SECURITY.md").read_text())
+
+    assert len(named) > 6
+    assert all((ROOT / path).exists() for path in named)
+
+
 def test_the_readmes_two_commands_install_packages_and_call_make():
     (commands,) = [block.split() for block in blocks("sh") if block.startswith("scripts")]
 
