@@ -61,7 +61,12 @@ class Nginx(Process):
         for place, file in files.items():
             shutil.copy(DEPLOY / "nginx" / file, self.etc / place)
         (self.etc / "sites-enabled/embeddings").symlink_to(f"../sites-available/{site}")
-        for path in [*self.etc.glob("conf.d/*"), *self.etc.glob("snippets/*"), *self.etc.glob("sites-available/*")]:
+        for path in [
+            self.etc / "nginx.conf",
+            *self.etc.glob("conf.d/*"),
+            *self.etc.glob("snippets/*"),
+            *self.etc.glob("sites-available/*"),
+        ]:
             text = path.read_text()
             for old, new in (replaced or {}).items():
                 text = text.replace(old, new)

@@ -90,7 +90,7 @@ def test_a_full_backlog_refuses_at_once_and_answers_the_rest(serve, nginx, port,
     refused = [answer for answer in answers if answer.status_code != 200]
 
     assert refused
-    assert {answer.status_code for answer in refused} == {502}
+    assert {answer.status_code for answer in refused} <= {429, 502}
     assert all(map(is_enveloped, refused))
     assert all(is_right(answer, expected) for answer in answers if answer.status_code == 200)
     assert is_right(afterwards, expected)
@@ -204,7 +204,7 @@ def test_the_timeouts_are_in_order():
     front_sent, front = timeouts("http")
 
     assert (sent, front_sent) == (proxy, front)
-    assert Settings().batch_timeout < int(deadline) < proxy < int(stop)
+    assert int(deadline) < proxy < int(stop)
     assert proxy < front  # of a machine that runs, its own nginx answers first
 
 
