@@ -48,8 +48,10 @@ def current() -> "Exchange":
 class Exchange:
     """What is known of a request: no text, no vector, no key, no query string."""
 
-    def __init__(self, request_id: str, traceparent: str) -> None:
+    def __init__(self, environ: dict[str, Any]) -> None:
         self.started = time.monotonic()
+        self._environ = environ
+        request_id, traceparent = environ.get("HTTP_X_REQUEST_ID", ""), environ.get("HTTP_TRACEPARENT", "")
         self.request_id = request_id if REQUEST_ID.fullmatch(request_id) else secrets.token_hex(16)
         trace = TRACEPARENT.fullmatch(traceparent)
         self.traceparent = traceparent if trace else None
@@ -58,6 +60,9 @@ class Exchange:
         #: What the request was answered with instead of a result; a bug has a traceback in the log.
         self.error: Exception | None = None
         self.is_bug = False
+        self.status = 0
+        self._route = ""
+        self._bytes_out: int | None = None
         self._step_began = self.started
 
     def embeds(self, model: str, texts: int) -> None:
@@ -71,8 +76,11 @@ class Exchange:
         self.seconds |= embeddings.timings._asdict()
         self._step_began = time.monotonic()
 
-    def answered(self) -> None:
-        """Note that the answer is ready to be sent."""
+    def answered(self, route: str, answer: Response) -> None:
+        """Note that the answer is ready to be sent; ``route`` is "" if none has this path."""
+        self._route = route
+        self.status = answer.status_code
+        self._bytes_out = answer.calculate_content_length()
         is_embedded, is_read = "forward" in self.seconds, "read" in self.seconds
         self.end_step("serialize" if is_embedded else "embed" if is_read else "answer")
 
@@ -81,6 +89,22 @@ class Exchange:
         now = time.monotonic()
         self.seconds[name] = now - self._step_began
         self._step_began = now
+
+    def describe(self) -> dict[str, Any]:
+        """Return the fields of the line."""
+        path = self._environ.get("PATH_INFO", "")[:MAX_PATH_CHARACTERS].encode("latin-1", "replace")  # as PEP 3333 says
+        self.fields |= {
+            "client": self._environ.get("REMOTE_ADDR", "")[:MAX_ADDRESS_CHARACTERS],
+            "method": self._environ["REQUEST_METHOD"][:MAX_METHOD_CHARACTERS],
+            **({"route": self._route} if self._route else {"path": quote(path)[:MAX_PATH_CHARACTERS]}),
+            "status": self.status,
+            "bytes_in": self._environ["wsgi.input"].size,
+            "bytes_out": self._bytes_out,
+        }
+        if self.error:
+            self.fields["error"] = type(self.error).__name__
+        self.fields["ms"] = _round(self._step_began - self.started)
+        return self.fields | {f"{step}_ms": _round(seconds) for step, seconds in self.seconds.items()}
 
     def headers(self) -> dict[str, str]:
         """Return the headers of the answer."""
@@ -105,19 +129,14 @@ class RequestLog:
         self._slow_seconds = slow_seconds
         self._limiter = Limiter()
 
-    def write(self, exchange: Exchange, fields: dict[str, Any]) -> None:
-        """Write the line once the answer is sent; ``fields`` are those of the answer."""
+    def write(self, exchange: Exchange) -> None:
+        """Write the line once the answer is sent."""
         exchange.end_step("send")
         now = time.monotonic()
-        seconds = now - exchange.started
-        level, kind = self._rate(fields["status"], seconds)
+        level, kind = self._rate(exchange.status, now - exchange.started)
         if not level or not (self._requests == "all" or exchange.is_bug or self._limiter.allows(int(now))):
             return
-        fields = exchange.fields | fields
-        if exchange.error:
-            fields["error"] = type(exchange.error).__name__
-        fields["ms"] = round(seconds * 1e3, 2)
-        fields |= {f"{step}_ms": round(each * 1e3, 2) for step, each in exchange.seconds.items()}
+        fields = exchange.describe()
         if left_out := self._limiter.count_left_out():
             fields["left_out"] = left_out
         log.log(level, kind, exc_info=exchange.error if exchange.is_bug else None, extra={"fields": fields})
@@ -157,29 +176,18 @@ class Limiter:
 
 
 def _begin() -> None:
-    g.exchange = Exchange(request.environ.get("HTTP_X_REQUEST_ID", ""), request.environ.get("HTTP_TRACEPARENT", ""))
+    g.exchange = Exchange(request.environ)
 
 
 def _end(requests: RequestLog, answer: Response) -> Response:
-    exchange = current()
-    exchange.answered()
-    answer.headers.update(exchange.headers())
-    answer.call_on_close(partial(requests.write, exchange, _describe(answer)))
+    exchange, rule = current(), request.url_rule
+    exchange.answered(rule.rule if rule else "", answer)
+    for name, value in exchange.headers().items():
+        answer.headers.add(name, value)
+    answer.call_on_close(partial(requests.write, exchange))
     return answer
 
 
-def _describe(answer: Response) -> dict[str, Any]:
-    return {
-        "client": (request.remote_addr or "")[:MAX_ADDRESS_CHARACTERS],
-        "method": request.method[:MAX_METHOD_CHARACTERS],
-        **_name_route(),
-        "status": answer.status_code,
-        "bytes_in": request.environ["wsgi.input"].size,
-        "bytes_out": answer.calculate_content_length(),
-    }
-
-
-def _name_route() -> dict[str, str]:
-    if request.url_rule:
-        return {"route": request.url_rule.rule}
-    return {"path": quote(request.path[:MAX_PATH_CHARACTERS], errors="replace")[:MAX_PATH_CHARACTERS]}
+def _round(seconds: float) -> float:
+    """Return milliseconds."""
+    return round(seconds * 1e3, 2)

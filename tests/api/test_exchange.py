@@ -3,9 +3,11 @@
 import json
 import logging
 import re
+import types
 from pathlib import Path
 
 import pytest
+from werkzeug.wrappers import Response
 
 from service import logs
 from service.api import exchange
@@ -41,6 +43,12 @@ def ask(caplog):
     yield ask
     for app in apps:
         app.extensions["engine"]().close()
+
+
+def answered(status):
+    known = Exchange({"REQUEST_METHOD": "GET", "wsgi.input": types.SimpleNamespace(size=0)})
+    known.answered("/embed", Response(status=status))
+    return known
 
 
 def test_a_line_says_what_was_asked_and_where_the_time_went(ask):
@@ -80,7 +88,7 @@ def test_an_id_that_is_missing_or_unsafe_is_replaced(ask, sent):
     ],
 )
 def test_an_invalid_traceparent_is_ignored(sent):
-    known = Exchange("", sent)
+    known = Exchange({"HTTP_TRACEPARENT": sent})
 
     assert "traceparent" not in known.headers()
     assert "trace_id" not in known.fields
@@ -142,7 +150,7 @@ def test_a_request_without_a_result_tells_no_step_that_it_did_not_reach(ask, bod
 
 @pytest.mark.parametrize("status", [501, 503, 504])
 def test_a_failure_that_is_no_bug_is_a_warning(caplog, status):
-    RequestLog("errors", 60).write(Exchange("", ""), {"status": status})
+    RequestLog("errors", 60).write(answered(status))
 
     assert [(line.levelname, line.msg) for line in caplog.records] == [("WARNING", "failed request")]
 
@@ -218,6 +226,6 @@ def test_the_next_line_tells_how_many_were_left_out(caplog):
     requests = RequestLog("slow", 60)
     for _ in range(10 * MAX_LINES_PER_SECOND):
         requests._limiter.allows(0)
-    requests.write(Exchange("", ""), {"status": 404})
+    requests.write(answered(404))
 
     assert caplog.records[0].fields["left_out"] == 9 * MAX_LINES_PER_SECOND
