@@ -1,11 +1,13 @@
 """Requests with and without an API key."""
 
 import base64
+import logging
 
 import flask
 import pytest
 
-from service import keys
+from service import keys, logs
+from service.api import exchange
 from service.app import create_app
 from service.errors import BadSetting
 from service.settings import Settings
@@ -109,3 +111,13 @@ def test_without_a_file_of_keys_nobody_needs_one(client):
 def test_a_broken_file_stops_the_start(file, model):
     with pytest.raises(BadSetting, match="EMBED_API_KEYS_FILE: no such file"):
         create_app(Settings(api_keys_file=file), model)
+
+
+def test_the_line_of_a_request_has_the_name_of_its_key_alone(key, guarded, caplog):
+    caplog.set_level(logging.INFO)
+    answer = guarded.test_client().post("/embed", json={"input": 1}, headers={"api-key": key}, buffered=True)
+    (line,) = [record for record in caplog.records if record.name == exchange.__name__]
+
+    assert answer.status_code == 400
+    assert line.fields["key"] == "search"
+    assert key not in logs.as_text(line)[0]
