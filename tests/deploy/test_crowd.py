@@ -1,12 +1,13 @@
 """More clients at a time than nginx has connections: each of them gets an answer."""
 
-import asyncio
+import http.client
 import json
 import re
 import resource
-import threading
-import time
+import selectors
+import socket
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,54 +15,14 @@ from tests.programs import program
 
 pytestmark = pytest.mark.deploy
 
-#: Small, so that all clients have sent their requests before nginx takes them for idle, however busy the machine is.
-LIMIT = 40
-CONNECTIONS = 120
+#: As in deploy/nginx/snippets/embeddings.conf.
+LIMIT = 256
 
 #: What systemd lets nginx open.
 OPEN_FILES = 1024
 
 REQUEST = b'POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n\r\n{"input": "a"}'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-
-
-class Crowd:
-    """Clients that send a request each and keep their connections until the end."""
-
-    def __init__(self, port, size):
-        self.port, self.size = port, size
-        self.answers = []
-        self.failures = Counter()
-        self.done = asyncio.Event()
-
-    async def run(self):
-        clients = [asyncio.create_task(self.ask()) for _ in range(self.size)]
-        await asyncio.wait_for(asyncio.gather(*clients), 300)
-
-    async def ask(self):
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            writer.write(REQUEST)
-            head = await reader.readuntil(b"\r\n\r\n")
-            body = await reader.readexactly(int(re.search(rb"Content-Length: (\d+)", head)[1]))
-            self.answers.append((int(head.split()[1]), head, body))
-        except (OSError, EOFError) as error:
-            self.failures[repr(error)] += 1
-        if len(self.answers) + self.failures.total() == self.size:
-            self.done.set()
-        await self.done.wait()
-        writer.close()
-
-
-def answer_late(held, crowd):
-    """In place of the service: take ``LIMIT`` requests, and answer them once the others are refused."""
-    waiting = [held.accept()[0] for _ in range(LIMIT)]
-    while len(crowd.answers) + crowd.failures.total() < crowd.size - LIMIT:
-        time.sleep(0.05)
-    for connection in waiting:
-        connection.recv(65536)
-        connection.sendall(ANSWER)
-        connection.close()
 
 
 @pytest.fixture
@@ -73,22 +34,63 @@ def many_files():
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+class Crowd:
+    """Clients that have sent a request each, and keep their connections until the end."""
+
+    def __init__(self, port, size):
+        self.port = port
+        with ThreadPoolExecutor(32) as pool:
+            self.clients = list(pool.map(self.join, range(size)))
+        self.waiting = selectors.DefaultSelector()
+        for client in self.clients:
+            self.waiting.register(client, selectors.EVENT_READ)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.waiting.close()
+        for client in self.clients:
+            client.close()
+
+    def join(self, _):
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        client.sendall(REQUEST)
+        return client
+
+    def collect(self, number):
+        """The next answers."""
+        answers = []
+        while len(answers) < number:
+            ready = self.waiting.select(60)
+            assert ready, f"{len(answers)} of {number} answers"
+            answers += [read(self.waiting.unregister(key.fileobj).fileobj) for key, _ in ready]
+        return answers
+
+
+def read(client):
+    answer = http.client.HTTPResponse(client)
+    answer.begin()
+    return answer.status, answer.headers, answer.read()
+
+
 @pytest.mark.usefixtures("many_files")
 def test_a_crowd_gets_its_answers(nginx, held, port):
-    limits = {
-        "worker_connections 768": f"worker_connections {CONNECTIONS}",
-        "limit_conn embeddings_requests 256": f"limit_conn embeddings_requests {LIMIT}",
-    }
-    nginx(replaced=limits, prefix=[program("prlimit"), f"--nofile={OPEN_FILES}"])
-    crowd = Crowd(port, 3 * CONNECTIONS)
-    service = threading.Thread(target=answer_late, args=(held, crowd), daemon=True)
-    service.start()
-    asyncio.run(crowd.run())
-    statuses = Counter(status for status, _, _ in crowd.answers)
-    _, head, body = next(answer for answer in crowd.answers if answer[0] == 429)
+    """This test is the service: nobody is answered before the others are refused."""
+    proxy = nginx(prefix=[program("prlimit"), f"--nofile={OPEN_FILES}"])
+    (connections,) = re.findall(r"worker_connections (\d+);", (proxy.etc / "nginx.conf").read_text())
+    held.settimeout(60)
+    with Crowd(port, 3 * int(connections)) as crowd:
+        refused = crowd.collect(len(crowd.clients) - LIMIT)
+        for _ in range(LIMIT):
+            connection, _ = held.accept()
+            connection.recv(65536)
+            connection.sendall(ANSWER)
+            connection.close()
+        served = crowd.collect(LIMIT)
+    _, headers, body = refused[0]
 
-    assert crowd.failures == {}
-    assert statuses[200] == LIMIT
-    assert set(statuses) == {200, 429}
-    assert b"\r\nRetry-After: 1\r\n" in head
+    assert {status for status, _, _ in refused} == {429}
+    assert Counter(status for status, _, _ in served) == {200: LIMIT}
+    assert headers["Retry-After"] == "1"
     assert json.loads(body)["error"]["type"] == "rate_limit_error"
