@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.deploy import machine as machines
-from tests.deploy.network import Network
+from tests.deploy.network import FRONT, Network
 from tests.deploy.stage import DEPLOY
 from tests.load import Load
 from tests.programs import program
@@ -382,6 +382,48 @@ def test_systemd_rates_the_exposure_at_most_one_and_a_half(installed):
     rating = installed.run("systemd-analyze security --no-pager embeddings.service | tail -1")
 
     assert float(re.search(r"service: ([\d.]+)", rating)[1]) <= 1.5
+
+
+def test_keys_in_etc_are_checked_and_changed_at_run_time(installed):
+    status = "curl -s -o /dev/null -w %{http_code} http://127.0.0.1:8080/v1/models -H 'Authorization: Bearer "
+    new = "cd /opt/embeddings/current; .venv/bin/python -Bm service keys new client --file /etc/embeddings/keys"
+    key = installed.run(new).strip()
+    installed.run("chmod 644 /etc/embeddings/keys")
+    with setting(installed, "EMBED_API_KEYS_FILE=/etc/embeddings/keys"):
+        installed.run("systemctl restart embeddings.service")
+        answers = [installed.run(f"{status}{sent}'") for sent in (key, key[:-1])]
+        second = installed.run(new).strip()
+        installed.wait_for(lambda: installed.run(f"{status}{second}'") == "200")
+        journal = installed.run("journalctl --unit embeddings --output cat")
+    installed.run("rm /etc/embeddings/keys; systemctl restart embeddings.service")
+
+    assert answers == ["200", "401"]
+    assert key[4:12] not in journal
+
+
+def test_the_uwsgi_protocol_does_not_leave_the_machine(installed):
+    """Neither as it is installed, nor by a socket unit that listens on the network."""
+    listening = installed.run("ss -Htlnp | grep uwsgi", check=False)
+    installed.run(
+        f"""
+        mkdir -p /run/systemd/system/embeddings.socket.d
+        printf '[Socket]\\nListenStream=\\nListenStream={FRONT}:3031\\n' \
+            > /run/systemd/system/embeddings.socket.d/address.conf
+        systemctl daemon-reload; systemctl stop embeddings.socket embeddings.service; systemctl start embeddings.socket
+        """
+    )
+    assert not installed.succeeds("systemctl start embeddings.service")
+    installed.run(
+        """
+        systemctl stop embeddings.socket embeddings.service; rm -r /run/systemd/system/embeddings.socket.d
+        systemctl daemon-reload; systemctl start embeddings.socket embeddings.service
+        """
+    )
+    journal = installed.run("journalctl --unit embeddings --output cat")
+
+    assert listening == ""
+    assert installed.run("stat -c '%a %U %G' /run/embeddings.socket") == "660 root www-data\n"
+    assert f"ListenStream={FRONT}:3031 of the socket unit: the uwsgi protocol trusts whoever connects" in journal
 
 
 def test_uninstalling_leaves_settings_and_compiled_models(installed):
