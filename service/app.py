@@ -6,14 +6,15 @@ import time
 from flask import Flask
 
 from service import cpu, keys
-from service.api import envelope, exchange, gate, notes, openai, operations
+from service.api import counts, envelope, exchange, gate, notes, openai, operations
 from service.engine.engine import Engine
 from service.engine.host import Host
 from service.engine.limits import Limits
 from service.engine.model import Model
-from service.hosting import advice, malloc, monitor, server, shutdown, uwsgi
+from service.hosting import advice, malloc, scrape, server, shutdown, uwsgi
 from service.hosting.client import Connection
 from service.hosting.per_process import PerProcess
+from service.metrics import Metrics
 from service.models import catalog
 from service.settings import Settings
 
@@ -29,7 +30,8 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     """
     malloc.limit_malloc()
     settings = settings or Settings.from_env()
-    engine = PerProcess(lambda: start_engine(settings, model))
+    metrics = scrape.open_metrics()
+    engine = PerProcess(lambda: start_engine(settings, model, metrics))
     engine.prepare()
 
     app = Flask("service", static_folder=None)
@@ -37,7 +39,8 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     app.config.update(
         MAX_CONTENT_LENGTH=settings.max_body_bytes, MAX_INPUTS=settings.max_inputs, STARTED=int(time.time())
     )
-    app.extensions.update(engine=engine.get, metrics=monitor.read_metrics)
+    app.extensions.update(engine=engine.get, metrics=lambda: scrape.read(metrics))
+    counts.register(app, metrics)  # before the exchange: Flask calls the last one first after a request
     exchange.register(app, settings.log_requests, settings.slow_seconds)
     for dialect in (openai, notes, operations):
         app.register_blueprint(dialect.routes)
@@ -49,7 +52,7 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     return app
 
 
-def start_engine(settings: Settings, model: Model | None) -> Engine:
+def start_engine(settings: Settings, model: Model | None, metrics: Metrics) -> Engine:
     """Load the model, unless it is given, and start the engine around it."""
     workers = server.worker_count() or settings.workers
     advice.warn(workers)
@@ -64,7 +67,8 @@ def start_engine(settings: Settings, model: Model | None) -> Engine:
         request_timeout=settings.request_timeout,
         batch_timeout=None if settings.batch_timeout == "auto" else settings.batch_timeout,
     )
-    engine = Engine(model, Host(shutdown.end_worker, malloc.trim, uwsgi.worker_file("batch")), limits)
+    host = Host(shutdown.end_worker, malloc.trim, uwsgi.worker_file("batch"))
+    engine = Engine(model, host, limits, metrics.serve(model.name, model.revision))
     engine.calibrate()
     atexit.register(engine.close)  # uWSGI skips it: there requests are finished before a worker ends
     return engine

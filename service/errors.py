@@ -16,8 +16,7 @@
         ├── DeadlinePassed    the request waited longer than it may
         ├── Overloaded        the request would wait too long, and is refused before it does
         ├── ForkedAfterLoad   this process was forked with a loaded model, which does not survive that
-        ├── ModelFailed       the model raised; the request may have been fine
-        └── MetricsUnavailable  no uWSGI master is there to ask
+        └── ModelFailed       the model raised; the request may have been fine
 
 Nothing here knows HTTP: each dialect maps the request errors to its own status and body.
 """
@@ -110,10 +109,6 @@ class ForkedAfterLoad(RequestError):
 
 class ModelFailed(RequestError):
     """The model raised on the batch that held this request."""
-
-
-class MetricsUnavailable(RequestError):
-    """No uWSGI master is there to ask for metrics."""
 
 
 def split_complaint(complaint: str) -> tuple[str, str]:

@@ -43,8 +43,9 @@ def read(environ: Mapping[str, str]) -> dict[str, str]:
         if CONTROL_CHARACTER.search(name + value):
             shown = show(name, repr(value))
             raise BadSetting(f"{shown} holds a control character; remove it (each line of a file from Windows has one)")
-    if "EMBED_HTTP" in given:
-        _check_address("EMBED_HTTP", given["EMBED_HTTP"], "ADDRESS:PORT, such as 127.0.0.1:5000 or [::1]:5000")
+    for name, port in (("EMBED_HTTP", 5000), ("EMBED_MONITOR", 5001)):
+        if name in given:
+            _check_address(name, given[name], f"ADDRESS:PORT, such as 127.0.0.1:{port} or [::1]:{port}")
     if "EMBED_SOCKET" in given:
         _check_socket("EMBED_SOCKET", given["EMBED_SOCKET"])
     if "EMBED_RUN_DIR" in given:

@@ -21,10 +21,11 @@ ALLOWED = {
     "variables": {"errors"},
     "keys": {"errors"},
     "settings": {"errors", "variables"},
+    "metrics": {"engine.meter"},
     "engine": {"engine", "errors"},
     "models": {"models", "engine.model", "errors", "settings", "cpu"},
-    "hosting": {"hosting", "errors", "logs", "variables", "cpu"},
-    "api": {"api", "engine", "errors", "keys"},
+    "hosting": {"hosting", "errors", "logs", "metrics", "variables", "cpu"},
+    "api": {"api", "engine", "errors", "keys", "metrics"},
 }
 
 #: Packages of others, and the parts that may import them.
@@ -37,6 +38,7 @@ ONLY = {
     "openvino": {"models"},
     "tokenizers": {"models"},
     "huggingface_hub": {"models"},
+    "prometheus_client": {"metrics", "hosting.scrape"},
     "uwsgi": {"hosting.uwsgi"},
 }
 

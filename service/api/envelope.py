@@ -18,7 +18,6 @@ STATUS = {
     errors.Overloaded: 429,
     errors.ForkedAfterLoad: 503,
     errors.ModelFailed: 500,
-    errors.MetricsUnavailable: 501,
 }
 
 #: OpenAI's ``code`` and ``type``, where they are not the usual ones.

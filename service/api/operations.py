@@ -15,6 +15,7 @@ def livez() -> Response:
 
 
 @routes.get("/readyz")
+@routes.get("/health")
 def readyz() -> Response:
     """Answer 200 if the model can answer requests."""
     if not engine().is_ready():
@@ -24,5 +25,5 @@ def readyz() -> Response:
 
 @routes.get("/metrics")
 def metrics() -> Response:
-    """Return the load of all workers in Prometheus's text format."""
-    return Response(current_app.extensions["metrics"](), mimetype="text/plain; version=0.0.4")
+    """Return the metrics of all workers in Prometheus's text format."""
+    return Response(current_app.extensions["metrics"](), mimetype="text/plain; version=0.0.4; charset=utf-8")

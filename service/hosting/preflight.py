@@ -61,10 +61,19 @@ def claim(run_dir: str) -> None:
     try:
         Path(run_dir).mkdir(parents=True, exist_ok=True)
         lock(run_dir)
+        make_metrics(Path(run_dir, "metrics"))
     except OSError as error:
         raise BadSetting(f"EMBED_RUN_DIR={run_dir}: {error.strerror}") from None
     if _is_first_start() and _answers(given.get("EMBED_SOCKET", "")):
         raise BadSetting(f"EMBED_SOCKET={given['EMBED_SOCKET']}: another process listens there")
+
+
+def make_metrics(directory: Path) -> None:
+    """Create the directory where workers count; only a reload, which is the same instance, goes on counting."""
+    directory.mkdir(exist_ok=True)
+    if not _is_reload():
+        for file in directory.glob("*.db"):
+            file.unlink()
 
 
 def check_queue(listen: int, root: Path = Path("/")) -> None:
@@ -178,7 +187,11 @@ def _is_locked(run_dir: str) -> bool:
 
 def _is_first_start() -> bool:
     """Tell a first start from a reload, where uWSGI itself still holds its sockets."""
-    return "LISTEN_FDS" not in os.environ and os.environ.get("UWSGI_RELOADS", "0") == "0"
+    return "LISTEN_FDS" not in os.environ and not _is_reload()
+
+
+def _is_reload() -> bool:
+    return os.environ.get("UWSGI_RELOADS", "0") != "0"
 
 
 def _answers(path: str) -> bool:

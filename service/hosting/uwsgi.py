@@ -4,13 +4,22 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 uwsgi: ModuleType | None
 try:
     import uwsgi  # type: ignore[import-untyped, no-redef]  # exists only inside a uWSGI process
 except ImportError:
     uwsgi = None
+
+
+class Worker(NamedTuple):
+    """A worker as uWSGI's shared memory shows it, which no busy process delays."""
+
+    number: int
+    pid: int
+    is_loaded: bool
+    starts: int
 
 
 def is_present() -> bool:
@@ -54,6 +63,15 @@ def worker_count() -> int:
     """Return the number of workers."""
     assert uwsgi is not None
     return int(uwsgi.numproc)
+
+
+def workers() -> list[Worker]:
+    """Return the workers; one without a process has the pid 0."""
+    assert uwsgi is not None
+    return [
+        Worker(each["id"], each["pid"], bool(each["apps"] and each["pid"]), each["respawn_count"] + 1)
+        for each in uwsgi.workers()
+    ]
 
 
 def master_pid() -> int:

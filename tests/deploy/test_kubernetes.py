@@ -138,9 +138,9 @@ def test_a_pod_gets_the_memory_and_cores_that_it_asked_for(deployment):
 def test_the_autoscaler_reads_a_metric_that_the_service_has():
     """It adds a pod before one is full."""
     (metric,) = LOADED["horizontalpodautoscaler.yaml"]["spec"]["metrics"]
-    name = metric["pods"]["metric"]["name"].removeprefix("embeddings_")
+    name = metric["pods"]["metric"]["name"]
 
-    assert f'"{name}", "gauge"' in (ROOT / "service/hosting/monitor.py").read_text()
+    assert re.search(rf'GaugeMetricFamily\(\s*"{name}"', (ROOT / "service/hosting/scrape.py").read_text())
     assert int(metric["pods"]["target"]["averageValue"]) < Settings.variables()["EMBED_THREADS"]
 
 
