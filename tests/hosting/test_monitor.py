@@ -1,6 +1,7 @@
 """The monitor's sockets: they answer whoever asks well, and whoever does not keeps nobody out."""
 
 import http.client
+import os
 import socket
 import time
 
@@ -77,6 +78,17 @@ def test_a_client_that_stalls_is_cut_off(port, monkeypatch):
         client.sendall(b"GET /livez HTTP/1.1\r\n")
 
         assert client.recv(100) == b""
+
+
+def test_a_process_that_has_ended_runs_no_more():
+    """Though nobody has waited for it."""
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+
+    assert [monitor.runs(pid) for pid in (os.getpid(), child, 0)] == [True, False, False]
+    os.waitpid(child, 0)
 
 
 @pytest.mark.parametrize("sent", [b"POST /livez HTTP/1.1\r\n\r\n", b"nonsense\r\n\r\n"])

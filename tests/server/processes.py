@@ -1,7 +1,10 @@
 """Real servers on loopback that end with the test."""
 
+import http.client
 import json
 import os
+import re
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -89,6 +92,26 @@ class Service(Process):
 
     def command(self, letter: str) -> None:
         (self.run_dir / "fifo").write_text(letter)
+
+    def ask_monitor(self, path: str) -> tuple[int, str]:
+        """Return the monitor's status and body; the status 0 if nobody answers."""
+        connection = http.client.HTTPConnection("monitor")
+        try:
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.settimeout(60)
+            connection.sock.connect(str(self.run_dir / "monitor"))
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        except (OSError, http.client.HTTPException):
+            return 0, ""
+        finally:
+            connection.close()
+
+    def metric(self, series: str) -> float:
+        """Return the value of a series as the monitor shows it; 0 before there is one."""
+        values = re.findall(rf"^{re.escape(series)} (\S+)$", self.ask_monitor("/metrics")[1], re.MULTILINE)
+        return float(values[0]) if values else 0.0
 
     def post(self, texts: str | list[str], route: str = "/v1/embeddings", **members: Any) -> requests.Response:
         return requests.post(self.url + route, json={"input": texts, **members}, timeout=60)

@@ -1,0 +1,158 @@
+"""Probes and metrics of a real instance: whatever its workers do, and until it ends."""
+
+import json
+import os
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from launchers.process import free_port
+from tests.deploy.stage import copy_tree
+
+pytestmark = [pytest.mark.server, pytest.mark.model]
+
+#: Keeps a worker busy for seconds.
+HEAVY = [f"{i} " * 200 for i in range(40)]
+
+#: The beginning of a wsgi.py that loads until a file is there.
+WAIT = """import pathlib, time
+while not pathlib.Path("{directory}/go").exists():
+    time.sleep(0.05)
+"""
+
+ANSWERED = 'embeddings_requests_total{model="all-MiniLM-L6-v2",route="/v1/embeddings",status="200"}'
+
+
+def word(service):
+    """What /readyz says, in a word; "" if nobody answers."""
+    status, body = service.ask_monitor("/readyz")
+    answer = json.loads(body or '{"status": ""}')
+    assert (status == 200) == (answer["status"] == "ready")
+    return answer["status"]
+
+
+@contextmanager
+def busy(service, requests):
+    """Hold the threads of a service with requests; yield them."""
+    with ThreadPoolExecutor(requests) as pool:
+        answers = [pool.submit(service.post, HEAVY) for _ in range(requests)]
+        service.wait_for(lambda: service.metric("embeddings_requests_in_flight") == requests)
+        yield answers
+
+
+def test_the_monitor_answers_while_every_thread_is_taken(start):
+    port = free_port()
+    service = start(threads=2, monitor=f"127.0.0.1:{port}").wait_until_ready()
+    with busy(service, 2) as answers:
+        for path in ("/livez", "/readyz", "/health", "/metrics"):
+            assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=60).status_code == 200
+        assert not any(answer.done() for answer in answers)
+
+    assert [answer.result().status_code for answer in answers] == [200, 200]
+
+
+def test_the_monitor_answers_while_the_model_loads_and_while_the_instance_stops(start, tmp_path):
+    (tmp_path / "tree").mkdir()
+    tree = copy_tree(tmp_path / "tree")
+    (tree / "wsgi.py").write_text(WAIT.format(directory=tmp_path) + (tree / "wsgi.py").read_text())
+    service = start(cwd=tree, ini=tree / "uwsgi.ini")
+    service.wait_for(lambda: word(service) == "loading")
+    (tmp_path / "go").touch()
+    service.wait_for(lambda: word(service) == "ready")
+    with busy(service, 2) as answers:
+        service.popen.terminate()
+        service.wait_for(lambda: word(service) == "stopping")
+        assert service.ask_monitor("/livez")[0] == 200
+    assert [answer.result().status_code for answer in answers] == [200, 200]
+
+    assert service.exit_code(60) == 0
+    assert service.pids() == []
+    assert not (service.run_dir / "monitor").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_group_ends_the_monitor_after_the_workers(start, number):
+    service = start().wait_until_ready()
+    os.killpg(service.popen.pid, number)
+
+    assert service.exit_code(60) == 0
+    assert service.pids() == []
+
+
+def test_the_monitor_ends_with_a_killed_master(start):
+    service = start().wait_until_ready()
+    service.popen.kill()
+    service.popen.wait()
+    deadline = time.monotonic() + 60
+    while service.pids():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    assert word(service) == ""
+
+
+def test_counters_are_exact_over_killed_and_reloaded_workers(start):
+    service = start(workers=2).wait_until_ready(2)
+    for _ in range(3):
+        with ThreadPoolExecutor(8) as pool:
+            assert {answer.status_code for answer in pool.map(service.post, ["a text"] * 100)} == {200}
+        before = service.workers()
+        os.kill(min(before), signal.SIGKILL)
+        service.wait_for(lambda before=before: service.workers() - before)
+    assert service.metric(ANSWERED) == 300
+    before = service.workers()
+    service.command("c")
+    service.wait_for(lambda: len(service.workers() - before) == 2)
+
+    assert service.metric(ANSWERED) == 300
+    assert len(list((service.run_dir / "metrics").iterdir())) == 2 * 3
+
+
+def test_a_full_reload_keeps_the_counters_and_a_new_start_does_not(start):
+    service = start().wait_until_ready()
+    before = service.workers()
+    assert service.post("a text").status_code == 200
+    service.command("r")
+    service.wait_for(lambda: service.workers() - before)
+    service.wait_for(lambda: word(service) == "ready")
+    assert service.metric(ANSWERED) == 1
+    service.popen.terminate()
+    service.exit_code(60)
+
+    again = start()
+    again.wait_for(lambda: word(again) == "ready")
+    assert again.metric(ANSWERED) == 0
+
+
+def test_a_port_in_use_is_an_error_line_and_the_service_serves(start):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        service = start(monitor=address).wait_until_ready()
+        service.wait_for(lambda: f"EMBED_MONITOR={address}: Address already in use; it is tried again" in service.log)
+
+        assert service.post("a text").status_code == 200
+        assert word(service) == "ready"
+    service.wait_for(lambda: f"EMBED_MONITOR={address}: it answers now" in service.log)
+
+
+def test_an_address_of_the_monitor_is_refused_before_anything_is_bound(start):
+    service = start(monitor="5001")
+
+    assert service.exit_code() == 1
+    assert "EMBED_MONITOR=5001: expected ADDRESS:PORT, such as 127.0.0.1:5001" in service.log
+
+
+def test_a_worker_that_hangs_is_told_and_one_that_was_suspended_is_ready_again(start):
+    service = start().wait_until_ready()
+    (worker,) = service.workers()
+    service.wait_for(lambda: word(service) == "ready")
+    os.kill(worker, signal.SIGSTOP)
+    service.wait_for(lambda: word(service) == "silent")
+    os.kill(worker, signal.SIGCONT)
+
+    service.wait_for(lambda: word(service) == "ready")
