@@ -21,6 +21,7 @@ PACKAGES = {
     "mount": ["mount", "umount"],
     "nginx": ["nginx"],
     "openssl": ["openssl"],
+    "prometheus": ["promtool"],
     "systemd": ["systemd-analyze"],
     "systemd-container": ["systemd-nspawn"],
     "tar": ["tar"],

@@ -4,6 +4,7 @@ import os
 import struct
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from prometheus_client.registry import Collector
 from service import metrics
 from service.errors import CommandFailed
 from service.hosting import uwsgi
-from service.hosting.master import Master
+from service.hosting.master import Master, Worker
 from service.metrics import Metrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -46,8 +47,9 @@ class Shared(NamedTuple):
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
         yield from _merge(directory(self.run_dir), "")
-        yield from _describe_workers(uwsgi.workers())
-        yield from _describe_load(self.run_dir)
+        yield from describe_workers(uwsgi.workers())
+        with suppress(CommandFailed):  # a master that stops or is busy
+            yield from describe_load(Master(self.run_dir).workers())
 
 
 def open_metrics() -> Metrics:
@@ -121,7 +123,8 @@ def _merge(directory: Path, kind: str) -> list[Metric]:
     return []
 
 
-def _describe_workers(workers: list[uwsgi.Worker]) -> Iterator[Metric]:
+def describe_workers(workers: list[uwsgi.Worker]) -> Iterator[Metric]:
+    """Yield what uWSGI's shared memory and the kernel know of the workers."""
     memory = GaugeMetricFamily(
         "embeddings_worker_memory_bytes", "Resident memory of a worker, shared files included.", labels=["worker"]
     )
@@ -138,12 +141,8 @@ def _describe_workers(workers: list[uwsgi.Worker]) -> Iterator[Metric]:
     yield GaugeMetricFamily("embeddings_workers", "Workers that there should be.", value=len(workers))
 
 
-def _describe_load(run_dir: Path) -> Iterator[Metric]:
-    """Ask the master, which sees requests before the app does; it gives no answer while it stops."""
-    try:
-        workers = Master(run_dir).workers()
-    except CommandFailed:
-        return
+def describe_load(workers: list[Worker]) -> Iterator[Metric]:
+    """Yield what the master knows: it sees requests before the app does."""
     held = sum(core.in_request for worker in workers for core in worker.cores)
     own = 1 if uwsgi.worker_id() else 0  # the request that asks
     yield GaugeMetricFamily(
