@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from tests.series import SERIES
+
 ROOT = Path(__file__).parent.parent
 DOCUMENT = (ROOT / "docs/operations.md").read_text()
 SOURCES = "\n".join(path.read_text() for path in (ROOT / "service").rglob("*.py"))
@@ -35,6 +37,14 @@ def test_the_services_own_log_lines_are_those_that_it_writes():
     for line in ours:
         fragments = [part for part in re.split(r"MODEL|\bN\b|384|POST|\.\.\.", line) if len(part.strip(" :,")) > 3]
         assert all(fragment.strip(" :,") in SOURCES for fragment in fragments), line
+
+
+def test_the_table_of_metrics_has_every_metric():
+    cells = re.findall(r"^\| (`[^|]*) \|", section("Watch"), re.MULTILINE)
+    listed = {name for cell in cells for name in re.findall(r"`([a-z_]+)`", cell.partition(" by ")[0])}
+    histogram = re.compile("_(bucket|sum|count)$")
+
+    assert {f"embeddings_{name}" for name in listed} == {histogram.sub("", name) for name in SERIES}
 
 
 def test_the_files_that_it_names_exist():
