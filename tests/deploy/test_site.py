@@ -96,7 +96,7 @@ def test_a_full_backlog_refuses_at_once_and_answers_the_rest(serve, nginx, port,
     assert is_right(afterwards, expected)
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/metrics/"])
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/health", "/metrics", "/metrics/"])
 def test_the_operations_routes_answer_this_machine_alone(serve, nginx, port, path):
     serve()
     nginx(replaced={f"listen 127.0.0.1:{port}": f"listen 0.0.0.0:{port}"})

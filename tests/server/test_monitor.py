@@ -48,12 +48,16 @@ def busy(service, requests):
 def test_the_monitor_answers_while_every_thread_is_taken(start):
     port = free_port()
     service = start(threads=2, monitor=f"127.0.0.1:{port}").wait_until_ready()
-    with busy(service, 2) as answers:
-        for path in ("/livez", "/readyz", "/health", "/metrics"):
-            assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=60).status_code == 200
-        assert not any(answer.done() for answer in answers)
+    clients = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(2)]
+    for client in clients:
+        client.sendall(b"POST /embed HTTP/1.1\r\nContent-Length: 100\r\n\r\n")  # and nothing more
+    service.wait_for(lambda: service.metric("embeddings_requests_in_flight") == 2)
 
-    assert [answer.result().status_code for answer in answers] == [200, 200]
+    for path in ("/livez", "/readyz", "/health", "/metrics"):
+        assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=60).status_code == 200
+    assert service.metric("embeddings_requests_in_flight") == 2
+    for client in clients:
+        client.close()
 
 
 def test_the_monitor_answers_while_the_model_loads_and_while_the_instance_stops(start, tmp_path):
