@@ -23,7 +23,7 @@ pinned = scripts/pins $(1) > $(VENV)/pins && $(PIP) --no-deps --no-build-isolati
 INFINITY := .venv-infinity
 LOWEST := .venv-lowest
 
-.PHONY: setup serve test test-lowest test-systemd lint bench launchers lock
+.PHONY: setup serve test test-lowest test-systemd lint bench torture launchers lock
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.serves
@@ -46,6 +46,9 @@ lint: $(VENV)/.tests
 bench: $(VENV)/.bench $(INFINITY)/.installed
 	scripts/packages bench
 	$(VENV)/bin/python -m bench
+
+torture: $(VENV)/.tests
+	$(VENV)/bin/python -m bench torture
 
 launchers: $(VENV)/.tests
 	$(VENV)/bin/python -m launchers
