@@ -17,7 +17,7 @@ def measure(model: str, write: Writer, rounds: int, seconds: float) -> dict[str,
         "card": _query_nvidia_smi("name,driver_version,memory.total"),
         "encode": _measure_encode(model, loads, seconds),
     }
-    for dtype in ("float32", "float16", "bfloat16"):
+    for dtype in ("float32", "float16"):
         for workers in (1, 2, 4):
             log.info("%s, %d workers", dtype, workers)
             results[f"{dtype}, {workers} workers"] = growth.measure(
