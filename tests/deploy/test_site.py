@@ -156,7 +156,7 @@ def test_what_is_no_request_is_answered_in_the_envelope_too(nginx, port, request
 def test_the_access_log_is_json_whatever_the_client_calls_itself(serve, nginx, port):
     serve()
     proxy = nginx()
-    ask(port, headers={"User-Agent": 'ev"il\\\tname'})
+    ask(port, "/v1/embeddings?api_key=secret?", headers={"User-Agent": 'ev"il\\\tname'})
     log = proxy.logs / "embeddings.log"
     proxy.wait_for(log.read_text)
     (line,) = log.read_text().splitlines()
