@@ -58,13 +58,18 @@ class Metrics:
         )
         self._phases = [phases.labels(phase) for phase in ("tokenize", "queue", "forward", "serialize")]
         self._tokens = self._counter("tokens_total", "Tokens of the texts in answered requests.", "model")
+        self._engine: CollectorRegistry | None = None
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def serve(self, model: str, revision: str | None) -> "MetricsMeter":
         """Name the model that this process serves; return the meter for its engine."""
         self._known.clear()
         self._model = model
-        return MetricsMeter(self, model, revision)
+        if self._engine is not None:  # of the process that forked this one
+            self.registry.unregister(self._engine)
+        self._engine = CollectorRegistry()
+        self.registry.register(self._engine)
+        return MetricsMeter(self._engine, self.number(), model, revision)
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
         """Count a request; ``route`` is the rule, not the path."""
@@ -92,14 +97,15 @@ class MetricsMeter(Meter):
     """Exports the work of an engine.
 
     Args:
-        metrics: holds the values.
+        registry: takes the instruments.
+        worker: the number of this worker.
         model: the name of the model.
         revision: its commit, if it has one.
     """
 
-    def __init__(self, metrics: Metrics, model: str, revision: str | None) -> None:
-        self._registry = metrics.registry
-        self._worker = str(metrics.number())
+    def __init__(self, registry: CollectorRegistry, worker: int, model: str, revision: str | None) -> None:
+        self._registry = registry
+        self._worker = str(worker)
         self._texts = self._histogram("batch_texts", "Texts in a batch.", TEXT_BUCKETS)
         self._batch_tokens = self._histogram("batch_tokens", "Tokens in a batch, without padding.", TOKEN_BUCKETS)
         self._batch_seconds = self._histogram("batch_seconds", "Seconds that a batch took.", REQUEST_BUCKETS)

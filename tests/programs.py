@@ -42,8 +42,8 @@ TRIALS = {
     "unshare": "unshare --mount true",
 }
 
-#: Debian keeps /usr/sbin out of an ordinary user's PATH.
-PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+#: Debian keeps /usr/sbin out of an ordinary user's PATH; scripts/packages unpacks a package into .debian.
+PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin:{ROOT}/.debian/usr/bin"
 
 _found: set[str] = set()
 

@@ -130,3 +130,12 @@ def test_a_file_that_is_being_made_spoils_no_scrape(directory):
     (directory / "counter_2.db").touch()
 
     assert shown(directory, "embeddings_refusals_total", reason="deadline") == 1
+
+
+def test_a_forked_process_counts_with_instruments_of_its_own():
+    forked = Metrics()
+    first, second = (forked.serve("minilm", "c0ffee") for _ in range(2))
+    first.count_refusal("deadline")
+    second.count_refusal("deadline")
+
+    assert forked.registry.get_sample_value("embeddings_refusals_total", {"reason": "deadline"}) == 1

@@ -31,7 +31,8 @@ class Suspects:
     """Remembers on disk which texts run, and learns from what an earlier process left there.
 
     A text that hung alone is guilty: it is not computed again. Texts that shared a batch when a process hung, and those
-    that ran when it was killed, are suspects: each is computed alone. One that runs alone at a second end is guilty.
+    that ran when it was killed, are suspects: each is computed alone. A kill proves nothing, since the kernel and
+    operators kill too.
 
     Args:
         path: a file of this process's place, such as its worker number; its directory must exist.
@@ -90,8 +91,8 @@ class Suspects:
         running = {digests[i : i + DIGEST_BYTES].hex() for i in range(0, len(digests), DIGEST_BYTES)}
         if not running:
             return
-        if len(running) == 1 and (hung or running <= self._suspects):
-            log.error("a text ended this worker's predecessor: it will be refused for an hour")
+        if len(running) == 1 and hung:
+            log.error("a text hung in this worker's predecessor: it will be refused for an hour")
             self._guilty |= dict.fromkeys(running, time.time())
             self._suspects -= running
         else:

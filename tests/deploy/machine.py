@@ -13,6 +13,14 @@ from launchers.process import ROOT
 from tests.deploy.dockerfile import Image, read_pip_settings
 from tests.programs import program, skip
 
+#: uWSGI's master has another child, the monitor; its statistics tell which are workers.
+READ_WORKERS = """
+import json, socket
+stats = socket.socket(socket.AF_UNIX)
+stats.connect("/run/embeddings/stats")
+print(*(worker["pid"] for worker in json.load(stats.makefile("rb"))["workers"]))
+"""
+
 
 class Machine:
     """A booted machine.
@@ -69,8 +77,7 @@ class Machine:
 
     def workers(self) -> set[str]:
         """Return the pids of uWSGI's workers in the machine's PID namespace."""
-        master = self.show("MainPID")
-        return set(self.run(f"cat /proc/{master}/task/{master}/children", check=False).split())
+        return set(self.run(f"python3 -c '{READ_WORKERS}'", check=False).split())
 
     def stop(self) -> None:
         """Power off; kill after 30 seconds."""

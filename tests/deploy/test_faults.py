@@ -166,7 +166,7 @@ def test_clients_that_leave_cost_the_others_nothing(serve, nginx, load, port):
 
 
 def test_slow_uploads_occupy_no_thread(serve, nginx, load, port):
-    service = serve(threads=2)
+    service = serve(threads=16)
     nginx()
     slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
     for each in slow:

@@ -47,13 +47,20 @@ def test_a_killed_process_accuses_nobody_at_first(path):
     assert not Suspects(path).is_guilty(A)
 
 
-def test_a_suspect_that_ends_a_second_process_is_guilty(path):
-    end_during(path, A, B)
-    end_during(path, A)
+def test_a_suspect_that_hangs_alone_is_guilty(path):
+    end_during(path, A, B, hung=True)
+    end_during(path, A, hung=True)
     suspects = Suspects(path)
 
     assert suspects.is_guilty(A)
     assert suspects.is_suspect(B)
+
+
+def test_however_often_a_process_is_killed_nobody_is_guilty(path):
+    for _ in range(3):
+        end_during(path, A)
+
+    assert not Suspects(path).is_guilty(A)
 
 
 def test_a_suspect_that_was_computed_alone_is_cleared(path):

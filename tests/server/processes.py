@@ -114,4 +114,4 @@ class Service(Process):
         return float(values[0]) if values else 0.0
 
     def post(self, texts: str | list[str], route: str = "/v1/embeddings", **members: Any) -> requests.Response:
-        return requests.post(self.url + route, json={"input": texts, **members}, timeout=60)
+        return requests.post(self.url + route, json={"input": texts, **members}, timeout=300)
