@@ -108,7 +108,7 @@ async def run() -> dict[str, Any]:
 async def _torture(target: Target) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     loads = {load.name: load for load in texts.workloads()}
-    for name, count, seconds in (("q32", 200, 20), ("d8", 20, 60)):
+    for name, count, seconds in (("q32", 200, 10), ("d8", 20, 40)):
         jobs = await target.prepare(loads[name].texts[:count])
         capacity = await _closed_loop(target, jobs, loads[name].clients, seconds)
         rows[f"{name} capacity"] = {"per_second": round(capacity, 2)}
