@@ -101,10 +101,12 @@ class Batcher:
     def _next_batch(self) -> list[Entry]:
         """Wait for work; an empty batch means that the batcher was closed."""
         with self._changed:
+            is_idle = not self._changed.wait_for(self._has_work, REST_SECONDS)
+        if is_idle:
+            self._host.trim()  # not under the lock, for which requests would wait
+        with self._changed:
             while True:
-                if not self._changed.wait_for(self._has_work, REST_SECONDS):
-                    self._host.trim()
-                    self._changed.wait_for(self._has_work)
+                self._changed.wait_for(self._has_work)
                 batch = self._scheduler.next_batch()
                 if batch or self._closed:
                     return batch

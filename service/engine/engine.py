@@ -24,7 +24,7 @@ CLOSE_SECONDS = 10.0
 #: Bytes of UTF-8 to a token, for an estimate before tokenising: English has 4 to 5, Chinese 3.
 BYTES_PER_TOKEN = 4
 
-#: Characters that are tokenised between two looks at the client and the deadline. A token takes about 100 bytes of the
+#: Characters that are tokenised between two looks at the client and the deadline. A token takes about 150 bytes of the
 #: tokenizer's memory until its text is done.
 SLICE_CHARACTERS = 100_000
 

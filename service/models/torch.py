@@ -27,7 +27,7 @@ MAX_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 PADDING_LIMITS = {"cpu": PaddingLimits(ratio=1.25, slack=8), "cuda": PaddingLimits(ratio=2.0, slack=64)}
 
 #: The least cosine to the reference with which each dtype is served, as with OpenVINO. Of MiniLM torch's bfloat16 has
-#: 0.9964, which is refused, and its float16 0.99999.
+#: 0.9964, which is refused, and its float16 0.999998.
 LEAST_COSINE = {"float32": 1 - 1e-6, "bfloat16": 0.9998, "float16": 0.9998}
 
 #: Texts that are computed at load and compared with the reference.
