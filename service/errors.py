@@ -64,7 +64,11 @@ class RequestError(ServiceError):
 
 
 class InvalidInput(RequestError):
-    """The request cannot be served as written; ``field`` names the member to mend."""
+    """The request cannot be served as written; ``field`` names the member to mend, ``index`` the item of its list."""
+
+    def __init__(self, message: str, field: str | None = None, index: int | None = None) -> None:
+        super().__init__(message, field)
+        self.index = index
 
 
 class BodyLate(RequestError):

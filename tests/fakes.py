@@ -1,10 +1,13 @@
 """A model whose vectors are easy to compute by hand."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
-from service.engine.model import PaddingLimits, TokenIds, Vectors
+from service.engine.model import Input, PaddingLimits, Reading, Side, Token, TokenIds, Tokenized, Vectors
+from service.errors import InvalidInput
 
 LIMITS = PaddingLimits(ratio=1.25, slack=8)
 
@@ -17,16 +20,31 @@ class FakeModel:
 
     name = "fake"
     revision = "c0ffee"
+    fingerprint = "fa" * 32
+    backend = "torch"
+    dtype = "float32"
+    pooling = "mean"
     dimension = 4
-    max_length = None
+    max_length: int | None = None
+    normalizes = False
+    prompts: Mapping[str, str] = MappingProxyType({"query": "query: "})
+    default_prompt: str | None = None
     max_batch_tokens = 100
     padding_limits = LIMITS
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
 
-    def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
-        return [np.array([ord(character) for character in text], np.int32) for text in texts]
+    def tokenize(self, inputs: Sequence[Input], reading: Reading = Reading()) -> Tokenized:  # noqa: B008  # immutable
+        default = self.prompts[self.default_prompt] if self.default_prompt else ""
+        prompt = default if reading.prompt is None else reading.prompt
+        ids = [
+            [ord(character) for character in prompt + each] if isinstance(each, str) else check(each, index)
+            for index, each in enumerate(inputs)
+        ]
+        length = self.max_length or max(map(len, ids), default=0)
+        cut = [index for index, each in enumerate(ids) if len(each) > length]
+        return Tokenized([np.array(shorten(each, length, reading.side), np.int32) for each in ids], cut)
 
     def embed(self, batch: Sequence[TokenIds]) -> Vectors:
         texts = ["".join(map(chr, token_ids)) for token_ids in batch]
@@ -35,8 +53,28 @@ class FakeModel:
             raise RuntimeError("the model's secret reason")
         return np.array([vector_of(text) for text in texts], np.float32)
 
+    def pieces(self, text: str, *, special_tokens: bool = True, prompt: str = "") -> list[Token]:
+        before = [Token(ord(character), character, special=False, start=None, stop=None) for character in prompt]
+        tokens = [Token(ord(text[i]), text[i], special=False, start=i, stop=i + 1) for i in range(len(text))]
+        end = Token(0, "[END]", special=True, start=None, stop=None)
+        return [*before, *tokens, *([end] if special_tokens else [])]
+
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
+        return "".join(chr(each) for each in check(ids) if each or not skip_special_tokens)
+
     def free(self) -> None:
         self.freed = True
+
+
+def check(ids: Sequence[int], index: int | None = None) -> list[int]:
+    for each in ids:
+        if not 0 <= each <= sys.maxunicode:
+            raise InvalidInput(f"{each} is not a token id of fake; send 0 to {sys.maxunicode}", index=index)
+    return list(ids)
+
+
+def shorten(ids: list[int], length: int, side: Side | None) -> list[int]:
+    return ids[max(0, len(ids) - length) :] if side == "left" else ids[:length]
 
 
 def vector_of(text: str) -> list[float]:

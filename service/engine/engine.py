@@ -57,7 +57,7 @@ class Engine:
     def calibrate(self) -> None:
         """Compute the longest text that fits a batch: it tells the rate, and how long a batch may take."""
         words = min(self.model.max_length or self._max_batch_tokens, self._max_batch_tokens)
-        [token_ids] = self.model.tokenize(["a " * words])
+        [token_ids] = self.model.tokenize(["a " * words]).ids
         for _ in range(2):  # the first of a shape takes longer
             request = Request([token_ids[:words]], self.model.dimension)
             self._batcher.submit(request)
@@ -101,7 +101,8 @@ class Engine:
         self._wait(request, is_gone)
         started = min(request.started, time.monotonic())
         timings = Timings(request.arrived - began, started - request.arrived, time.monotonic() - started)
-        return Embeddings(_cut(request.vectors, dimensions), sum(map(len, request.token_ids)), timings)
+        vectors = _finish(request.vectors, dimensions, normalize=self.model.normalizes)
+        return Embeddings(vectors, sum(map(len, request.token_ids)), timings)
 
     def is_ready(self) -> bool:
         """Tell whether a request would be answered: the batcher lives and its batch is not late."""
@@ -126,7 +127,7 @@ class Engine:
         token_ids: list[TokenIds] = []
         for part in _slices(texts):
             self._check_waiting(is_gone, deadline)
-            token_ids += self.model.tokenize(part)
+            token_ids += self.model.tokenize(part).ids
         return token_ids
 
     def _wait(self, request: Request, is_gone: Callable[[], bool]) -> None:
@@ -163,9 +164,9 @@ def _slices(texts: Sequence[str]) -> Iterator[Sequence[str]]:
         yield texts[first:]
 
 
-def _cut(vectors: Vectors, dimensions: int) -> Vectors:
-    """Keep the leading components and scale each row back to length 1, as Matryoshka models are used."""
-    if dimensions == vectors.shape[1]:
+def _finish(vectors: Vectors, dimensions: int, *, normalize: bool) -> Vectors:
+    """Keep the leading components, and scale each row to length 1 if the model does or some were left out."""
+    if dimensions == vectors.shape[1] and not normalize:
         return vectors
     cut: Vectors = vectors[:, :dimensions].copy()
     cut /= np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), np.finfo(np.float32).tiny)

@@ -122,7 +122,7 @@ def test_a_hanging_model_does_not_hold_the_exit(stuck, monkeypatch):
 def test_long_work_is_tokenised_in_parts(engine, model, monkeypatch):
     monkeypatch.setattr("service.engine.engine.SLICE_CHARACTERS", 10)
     parts, tokenize = [], model.tokenize
-    model.tokenize = lambda texts: parts.append(list(texts)) or tokenize(texts)
+    model.tokenize = lambda texts, *_: parts.append(list(texts)) or tokenize(texts)
 
     assert engine.embed(["four"] * 4 + ["a long text"] + ["b"]).tokens == 28
     assert parts == [["four", "four"], ["four", "four"], ["a long text"], ["b"]]
