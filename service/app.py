@@ -6,7 +6,10 @@ import time
 from flask import Flask
 
 from service import cpu, keys
-from service.api import counts, envelope, exchange, gate, notes, openai, operations
+from service.api import faults, gate, notes, openai, operations
+from service.api.door import Door
+from service.api.envelope import STATUS, envelope
+from service.api.ledger import Ledger
 from service.engine.engine import Engine
 from service.engine.host import Host
 from service.engine.limits import Limits
@@ -17,6 +20,9 @@ from service.hosting.per_process import PerProcess
 from service.metrics import Metrics
 from service.models import catalog
 from service.settings import Settings
+
+#: Each has routes that embed, and says in its own words why it refuses.
+DIALECTS = (openai, notes)
 
 #: Bodies of the largest size that a worker holds at a time.
 HELD_BODIES = 4
@@ -37,18 +43,24 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     app = Flask("service", static_folder=None)
     app.url_map.strict_slashes = False
     app.config.update(
-        MAX_CONTENT_LENGTH=settings.max_body_bytes, MAX_INPUTS=settings.max_inputs, STARTED=int(time.time())
+        MAX_CONTENT_LENGTH=settings.max_body_bytes,
+        MAX_INPUTS=settings.max_inputs,
+        TRUNCATE=settings.truncate,
+        TOKEN_IDS=settings.token_ids,
+        STARTED=int(time.time()),
     )
     app.extensions.update(engine=engine.get, metrics=lambda: scrape.read(metrics))
-    counts.register(app, metrics)  # before the exchange: Flask calls the last one first after a request
-    exchange.register(app, settings.log_requests, settings.slow_seconds)
-    for dialect in (openai, notes, operations):
+    faults.register(app, STATUS, envelope)
+    app.register_blueprint(operations.routes)
+    for dialect in DIALECTS:
         app.register_blueprint(dialect.routes)
-    envelope.register(app)
     if settings.api_keys_file:
         workers = server.worker_count() or settings.workers
         gate.register(app, keys.Keyring(settings.api_keys_file), keys.Allowance(workers))
-    app.wsgi_app = Connection(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own idiom
+    ledger = Ledger(metrics, settings.log_requests, settings.slow_seconds)
+    refusals = {dialect.routes.name: dialect.refuse for dialect in DIALECTS}
+    door = Door(app, refusals, lambda: engine.get().admission, ledger)
+    app.wsgi_app = Connection(door)  # type: ignore[method-assign]  # Flask's own idiom
     return app
 
 

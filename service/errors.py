@@ -8,8 +8,10 @@
     │   └── MasterBusy        the master answered late or in part; it may answer the next time
     └── RequestError      one request cannot be answered; the next one may
         ├── InvalidInput      the request cannot be served as written
+        │   └── TooLong           a text is longer than the model reads, and the request forbids to cut it
         ├── BodyLate          the body took too long to arrive
         ├── UnknownModel      the request asks about a model that is not served here
+        ├── OtherModel        the request wants vectors of a model whose fingerprint is another one
         ├── InvalidKey        the request has no API key, or one that is not known
         ├── KeyExhausted      the API key has used its tokens; it may be used later
         ├── ClientGone        the client closed its connection before the answer
@@ -64,11 +66,18 @@ class RequestError(ServiceError):
 
 
 class InvalidInput(RequestError):
-    """The request cannot be served as written; ``field`` names the member to mend, ``index`` the item of its list."""
+    """The request cannot be served as written.
+
+    ``field`` names the member to mend; of a list, ``index`` is the position of the item in the caller's list.
+    """
 
     def __init__(self, message: str, field: str | None = None, index: int | None = None) -> None:
         super().__init__(message, field)
         self.index = index
+
+
+class TooLong(InvalidInput):
+    """A text is longer than the model reads, and the request forbids to cut it."""
 
 
 class BodyLate(RequestError):
@@ -77,6 +86,10 @@ class BodyLate(RequestError):
 
 class UnknownModel(RequestError):
     """The request asks about a model that is not served here."""
+
+
+class OtherModel(RequestError):
+    """The request is pinned to a model whose fingerprint is not that of the model served here."""
 
 
 class InvalidKey(RequestError):

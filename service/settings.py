@@ -34,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_queue_tokens: Count = 2**20
     max_inputs: Count = 2048
     max_body_bytes: Count = 32 * 2**20
+    truncate: Literal["auto", "left", "right", "off"] = "auto"
+    token_ids: Literal["auto", "own", "cl100k"] = "auto"  # noqa: S105  # no secret
     request_timeout: Annotated[float, Meta(gt=0)] = 300.0
     batch_timeout: Literal["auto"] | Annotated[float, Meta(gt=0)] = "auto"
     log_format: Literal["text", "json"] = "text"

@@ -1,24 +1,26 @@
-"""One request and its answer: its ids, where its time went, and its line in the log."""
+"""One request and its answer: its ids, where its time went, and what its line in the log says."""
 
-import logging
 import re
 import secrets
 import time
-from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 from urllib.parse import quote
 
-from flask import Flask, Response, g, request
+from flask import Response, request
 
 from service.engine.model import Embeddings
-
-log = logging.getLogger(__name__)
 
 #: As in deploy/nginx/conf.d/embeddings.conf.
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 #: https://www.w3.org/TR/trace-context: version, trace id, parent id, flags.
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+#: The header of a model's fingerprint, in answers and in requests that pin it.
+FINGERPRINT = "X-Model-Fingerprint"
+
+#: Indices of cut texts that the header lists; the body lists all.
+MAX_LISTED = 100
 
 #: The steps that a client is told of in ``Server-Timing``.
 STEPS = ("tokenize", "queue", "forward", "serialize")
@@ -27,22 +29,10 @@ MAX_METHOD_CHARACTERS = 20
 MAX_ADDRESS_CHARACTERS = 64
 MAX_PATH_CHARACTERS = 200
 
-#: A worker writes no more lines a second unless each request is to have one: the journal drops every line of a service
-#: that writes more than 10000 in 30 seconds.
-MAX_LINES_PER_SECOND = 100
-
-Requests = Literal["all", "slow", "errors"]
-
-
-def register(app: Flask, requests: Requests, slow_seconds: float) -> None:
-    """Give every request of ``app`` an exchange; register this before anything that may refuse a request."""
-    app.before_request(_begin)
-    app.after_request(partial(_end, RequestLog(requests, slow_seconds)))
-
 
 def current() -> "Exchange":
-    """Return the exchange of the request being served."""
-    return cast("Exchange", g.exchange)
+    """Return the exchange of the request being served; the door began it."""
+    return cast("Exchange", request.environ["embed.exchange"])
 
 
 class Exchange:
@@ -61,19 +51,24 @@ class Exchange:
         self.error: Exception | None = None
         self.is_bug = False
         self.status = 0
+        #: The SHA-256 of the model that made the vectors, and the indices of the texts that it did not read to the end.
+        self.fingerprint = ""
+        self.cut: list[int] = []
         self._route = ""
         self._bytes_out: int | None = None
         self._step_began = self.started
 
     def embeds(self, model: str, texts: int) -> None:
-        """Note that the request was read."""
+        """Note that so many texts were read and go to the model."""
         self.end_step("read")
-        self.fields |= {"model": model, "texts": texts}
+        self.fields |= {"model": model, "texts": self.fields.get("texts", 0) + texts}
 
     def embedded(self, embeddings: Embeddings) -> None:
-        """Note the result."""
-        self.fields["tokens"] = embeddings.tokens
-        self.seconds |= embeddings.timings._asdict()
+        """Note a result; a request may have several."""
+        self.fields["tokens"] = self.fields.get("tokens", 0) + embeddings.tokens
+        for step, seconds in embeddings.timings._asdict().items():
+            self.seconds[step] = self.seconds.get(step, 0.0) + seconds
+        self.cut = embeddings.cut
         self._step_began += sum(embeddings.timings)  # not the time now: the steps add up to the whole
 
     def answered(self, route: str, answer: Response) -> None:
@@ -111,81 +106,13 @@ class Exchange:
         headers = {"X-Request-ID": self.request_id}
         if self.traceparent:
             headers["traceparent"] = self.traceparent
+        if self.fingerprint:
+            headers[FINGERPRINT] = self.fingerprint
+        if self.cut:
+            headers["X-Truncated"] = ",".join(map(str, self.cut[:MAX_LISTED]))
         if "serialize" in self.seconds:
             headers["Server-Timing"] = ", ".join(f"{step};dur={self.seconds[step] * 1e3:.2f}" for step in STEPS)
         return headers
-
-
-class RequestLog:
-    """Writes the line of a request, if it is to have one.
-
-    Args:
-        requests: ``all``; ``slow``: those that were slow, refused or failed; ``errors``: those refused or failed.
-        slow_seconds: a request that takes longer is slow.
-    """
-
-    def __init__(self, requests: Requests, slow_seconds: float) -> None:
-        self._requests = requests
-        self._slow_seconds = slow_seconds
-        self._limiter = Limiter()
-
-    def write(self, exchange: Exchange) -> None:
-        """Write the line once the answer is sent."""
-        exchange.end_step("send")
-        now = time.monotonic()
-        level, kind = self._rate(exchange.status, now - exchange.started)
-        if not level or not (self._requests == "all" or exchange.is_bug or self._limiter.allows(int(now))):
-            return
-        fields = exchange.describe()
-        if left_out := self._limiter.count_left_out():
-            fields["left_out"] = left_out
-        log.log(level, kind, exc_info=exchange.error if exchange.is_bug else None, extra={"fields": fields})
-
-    def _rate(self, status: int, seconds: float) -> tuple[int, str]:
-        """Return the level, 0 for no line, and what kind of request this is."""
-        if status >= 500:
-            return logging.ERROR if status == 500 else logging.WARNING, "failed request"
-        if seconds > self._slow_seconds and self._requests != "errors":
-            return logging.WARNING, "slow request"
-        if status >= 400:
-            return logging.INFO, "refused request"
-        return logging.INFO if self._requests == "all" else 0, "request"
-
-
-class Limiter:
-    """Counts the lines of this second, and those left out. Threads may miscount a few."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._lines = 0
-        self._left_out = 0
-
-    def allows(self, second: int) -> bool:
-        """Count a line, and tell whether this second may have it."""
-        if second != self._second:
-            self._second, self._lines = second, 0
-        self._lines += 1
-        allowed = self._lines <= MAX_LINES_PER_SECOND
-        self._left_out += not allowed
-        return allowed
-
-    def count_left_out(self) -> int:
-        """Return how many lines were left out since the last call."""
-        left_out, self._left_out = self._left_out, 0
-        return left_out
-
-
-def _begin() -> None:
-    g.exchange = Exchange(request.environ)
-
-
-def _end(requests: RequestLog, answer: Response) -> Response:
-    exchange, rule = current(), request.url_rule
-    exchange.answered(rule.rule if rule else "", answer)
-    for name, value in exchange.headers().items():
-        answer.headers.add(name, value)
-    answer.call_on_close(partial(requests.write, exchange))
-    return answer
 
 
 def _round(seconds: float) -> float:

@@ -20,7 +20,7 @@ class Gate:
         self._allowance = allowance
 
     def check(self) -> None:
-        """Find the key of this request; ``g.key_name`` becomes its name, and the line in the log has it.
+        """Find the key of this request; the line in the log has its name.
 
         Raises:
             InvalidKey: it has none, or one that is not in the file.
@@ -29,7 +29,7 @@ class Gate:
         if request.url_rule is not None and request.url_rule.rule in OPEN_ROUTES:
             return
         g.key = key = self._find()
-        g.key_name = exchange.current().fields["key"] = key.name
+        exchange.current().fields["key"] = key.name
         seconds = math.ceil(self._allowance.wait(key))
         if seconds:
             raise KeyExhausted(

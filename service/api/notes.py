@@ -2,17 +2,18 @@
 
 from flask import Blueprint, Response
 
-from service.api.openai import Texts, embeddings_list
-from service.api.wire import embed, let_in, let_out, read, reply
+from service.api import faults
+from service.api.envelope import STATUS, envelope
+from service.api.openai import Request, ask, embeddings_list
+from service.api.wire import read, reply
 
 routes = Blueprint("notes", __name__)
-routes.before_request(let_in)
-routes.after_request(let_out)
+refuse = faults.register(routes, STATUS, envelope)
 
 
 @routes.post("/embed")
 def create_embeddings() -> Response:
     """Embed ``input``; the answer names the loaded model, not the requested one."""
-    body = read(Texts)
-    embeddings = embed(body.texts())
-    return reply(embeddings_list(embeddings, model=None, encoding=None))
+    body = read(Request)
+    embeddings = ask(body, body.model)
+    return reply(embeddings_list(embeddings, Request(body.input), model=None))

@@ -1,88 +1,123 @@
-"""The OpenAI dialect: ``POST /v1/embeddings`` and ``GET /v1/models``."""
+"""The OpenAI dialect, with what Jina, Voyage, vLLM and Infinity clients add to it.
 
-from base64 import b64encode
+https://platform.openai.com/docs/api-reference/embeddings
+"""
+
 from typing import Any, ClassVar, Literal
 
 import msgspec
 from flask import Blueprint, Response, current_app
 
-from service.api.wire import embed, engine, let_in, let_out, read, reply
-from service.engine.model import Embeddings, Model
-from service.errors import InvalidInput, UnknownModel
+from service.api import faults, outputs
+from service.api.choices import Truncate, decide_cut, find_prompt
+from service.api.envelope import STATUS, envelope
+from service.api.inputs import Inputs, flatten, translate
+from service.api.wire import embed, engine, read, reply
+from service.engine.engine import Options
+from service.engine.model import Embeddings, Model, Reading, Side
+from service.errors import UnknownModel
 
 routes = Blueprint("openai", __name__)
-routes.before_request(let_in)
-routes.after_request(let_out)
+refuse = faults.register(routes, STATUS, envelope)
 
 
-class Texts(msgspec.Struct):
+class Request(msgspec.Struct):
     """A request for embeddings: other members are ignored, null counts as absent."""
 
     HINTS: ClassVar = {
-        "input": "; send a string or a list of strings (token ids are not supported: with LangChain "
-        "set check_embedding_ctx_length=False)",
+        "input": "; send a string, a list of strings, or token ids",
         "encoding_format": "; send float or base64",
         "dimensions": "; send a positive integer, or leave it out for all",
+        "output_dimension": "; send a positive integer, or leave it out for all",
     }
 
-    input: str | list[str]
+    input: Inputs
     model: str | None = None
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = None
+    output_dimension: int | None = None
+    output_dtype: outputs.Kind | None = None
+    embedding_type: outputs.Kind | Literal["base64"] | None = None
+    embed_dtype: Literal["float32", "float16"] | None = None
+    prompt_name: str | None = None
+    input_type: str | None = None
+    task: str | None = None
+    truncate: Truncate | None = None
+    truncation: bool | None = None
+    truncation_direction: Side | None = None
+    normalized: bool | None = None
 
-    def texts(self) -> list[str]:
-        """Return the input as a list of 1 to EMBED_MAX_INPUTS texts, or raise InvalidInput."""
-        texts = [self.input] if isinstance(self.input, str) else self.input
-        limit = current_app.config["MAX_INPUTS"]
-        if not texts:
-            raise InvalidInput("input is an empty list; send at least one text", "input")
-        if len(texts) > limit:
-            raise InvalidInput(f"input has {len(texts)} texts; send at most {limit} at a time", "input")
-        return texts
+    def output(self) -> tuple[outputs.Kind, bool, bool]:
+        """Return the kind of numbers, whether they come in base64, and whether those are of half precision."""
+        kind = self.output_dtype or self.embedding_type or "float"
+        base64 = "base64" in {self.encoding_format, self.embedding_type}
+        return "float" if kind == "base64" else kind, base64, self.embed_dtype == "float16"
 
 
 @routes.post("/v1/embeddings")
 @routes.post("/embeddings")
-def create_embeddings() -> Response:
-    """Embed one text or a list of texts."""
-    body = read(Texts)
-    embeddings = embed(body.texts(), body.dimensions)
-    return reply(embeddings_list(embeddings, body.model, body.encoding_format))
+@routes.post("/v1/engines/<path:model>/embeddings")
+@routes.post("/openai/deployments/<path:model>/embeddings")
+def create_embeddings(model: str | None = None) -> Response:
+    """Embed texts or token ids."""
+    body = read(Request)
+    embeddings = ask(body, body.model or model)
+    return reply(embeddings_list(embeddings, body, body.model or model))
 
 
 @routes.get("/v1/models")
+@routes.get("/models")
 def list_models() -> Response:
-    """List the model."""
-    return reply({"object": "list", "data": [_model(engine().model)]})
+    """List the models and their aliases."""
+    return reply({"object": "list", "data": [describe(engine().model)]})
 
 
 @routes.get("/v1/models/<path:name>")
+@routes.get("/models/<path:name>")
 def retrieve_model(name: str) -> Response:
     """Describe the model of this name."""
     served = engine().model
     if name != served.name:
         raise UnknownModel(f"there is no model {name}; this service has {served.name}", "model")
-    return reply(_model(served))
+    return reply(describe(served))
 
 
-def embeddings_list(embeddings: Embeddings, model: str | None, encoding: str | None) -> dict[str, Any]:
-    """Build the answer; base64 holds little-endian float32."""
-    vectors: Any = embeddings.vectors
-    if encoding == "base64":
-        vectors = [b64encode(vector.astype("<f4", copy=False)).decode() for vector in vectors]
-    return {
+def ask(body: Request, model: str | None) -> Embeddings:
+    """Embed what ``body`` asks for."""
+    loaded = engine(model)
+    inputs = translate(flatten(body.input), loaded.model, current_app.config["TOKEN_IDS"])
+    prompt = find_prompt(loaded.model, body.prompt_name, body.input_type or body.task)
+    cut = decide_cut(body.truncation if body.truncate is None else body.truncate, body.truncation_direction)
+    dimensions = body.dimensions or body.output_dimension
+    options = Options(Reading(prompt, cut.side), dimensions, body.normalized, cut.refuse)
+    return embed(loaded, inputs, options)
+
+
+def embeddings_list(embeddings: Embeddings, body: Request, model: str | None) -> dict[str, Any]:
+    """Build the answer; it echoes the name that was asked for."""
+    rows = outputs.encode(embeddings.vectors, *body.output())
+    answer = {
         "object": "list",
-        "data": [{"object": "embedding", "embedding": vector, "index": i} for i, vector in enumerate(vectors)],
+        "data": [{"object": "embedding", "embedding": row, "index": i} for i, row in enumerate(rows)],
         "model": model or engine().model.name,
         "usage": {"prompt_tokens": embeddings.tokens, "total_tokens": embeddings.tokens},
     }
+    return answer | ({"truncated": embeddings.cut} if embeddings.cut else {})
 
 
-def _model(model: Model) -> dict[str, Any]:
+def describe(model: Model) -> dict[str, Any]:
+    """Return OpenAI's members of a model, and what a client may want to know before it embeds."""
     return {
         "id": model.name,
         "object": "model",
         "created": current_app.config["STARTED"],
         "owned_by": "sentence-transformers",
+        "model_type": "embedding",
         "revision": model.revision,
+        "fingerprint": model.fingerprint,
+        "dtype": model.dtype,
+        "dimensions": model.dimension,
+        "max_input_tokens": model.max_length,
+        "prompts": dict(model.prompts),
+        "default_prompt": model.default_prompt,
     }

@@ -2,7 +2,6 @@
 
 from flask import Blueprint, Response, current_app
 
-from service.api.envelope import envelope
 from service.api.wire import engine, reply
 
 routes = Blueprint("operations", __name__)
@@ -19,7 +18,7 @@ def livez() -> Response:
 def readyz() -> Response:
     """Answer 200 if the model can answer requests."""
     if not engine().is_ready():
-        return envelope("the model is not running; restart this worker", 503)
+        return reply({"status": "not ready", "reason": "the model is not running; restart this worker"}, 503)
     return reply({"status": "ready", "model": engine().model.name})
 
 

@@ -3,19 +3,19 @@
 import json
 import re
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 import orjson
-from flask import Response, current_app, g, request
+from flask import Response, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from service.api import exchange, gate
-from service.engine.engine import Engine
-from service.engine.model import Embeddings
-from service.errors import InvalidInput, split_complaint
+from service.api.exchange import FINGERPRINT
+from service.engine.engine import Engine, Options
+from service.engine.model import Embeddings, Input, Model
+from service.errors import InvalidInput, OtherModel, split_complaint
 
 Shape = TypeVar("Shape")
 
@@ -32,39 +32,31 @@ MAX_AGE_SECONDS = 3600.0
 COMPRESSIONS = {"br", "compress", "deflate", "gzip", "x-compress", "x-gzip", "zstd"}
 
 
-def engine() -> Engine:
-    """Return the engine of the app that serves this request."""
+def engine(model: str | None = None) -> Engine:  # noqa: ARG001
+    """Return the engine that serves ``model``; with one model any name will do.
+
+    Raises:
+        UnknownModel: there are several, and none has this name.
+    """
     return cast("Callable[[], Engine]", current_app.extensions["engine"])()
 
 
-def embed(texts: list[str], dimensions: int | None = None) -> Embeddings:
-    """Embed until the client of this request goes away or its time is over."""
-    loaded, known = engine(), exchange.current()
-    known.embeds(loaded.model.name, len(texts))
-    is_gone = request.environ["embed.client_is_gone"]
-    embeddings = loaded.embed(texts, dimensions, is_gone, _deadline(), bulk=_is_bulk())
-    known.embedded(embeddings)
-    gate.charge(embeddings.tokens)
-    return embeddings
-
-
-def let_in() -> None:
-    """Count a request before its body is read; ``let_out`` must follow.
+def embed(loaded: Engine, inputs: Sequence[Input], options: Options = Options()) -> Embeddings:  # noqa: B008  # immutable
+    """Embed until the client of this request goes away or its time is over.
 
     Raises:
-        Overloaded: there is no room for it.
+        OtherModel: the request is pinned to another fingerprint.
+        RequestError: as ``Engine.embed`` does.
     """
-    if request.method == "POST":
-        size = min(request.content_length or 0, request.max_content_length or 0)
-        engine().admission.hold(size)
-        g.held_bytes = size
-
-
-def let_out(answer: Response) -> Response:
-    """Forget the request once its answer was sent."""
-    if "held_bytes" in g:
-        answer.call_on_close(partial(engine().admission.release, g.held_bytes))
-    return answer
+    known = exchange.current()
+    _check_pin(loaded.model)
+    known.embeds(loaded.model.name, len(inputs))
+    is_gone = request.environ["embed.client_is_gone"]
+    embeddings = loaded.embed(inputs, options, is_gone, _deadline(loaded.limits.request_timeout), bulk=_is_bulk())
+    known.embedded(embeddings)
+    known.fingerprint = loaded.model.fingerprint
+    gate.charge(embeddings.tokens)
+    return embeddings
 
 
 def read(shape: type[Shape]) -> Shape:
@@ -91,9 +83,17 @@ def reply(body: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY), status, mimetype="application/json")
 
 
-def _deadline() -> float:
+def _check_pin(model: Model) -> None:
+    pinned = request.headers.get(FINGERPRINT)
+    if pinned and pinned.strip().lower() != model.fingerprint:
+        raise OtherModel(
+            f"{FINGERPRINT}: {pinned[:64]!r} is asked for, but {model.name} here has {model.fingerprint}; "
+            "their vectors must not be mixed: embed the corpus again, or leave the header out"
+        )
+
+
+def _deadline(seconds: float) -> float:
     """Return the ``time.monotonic()`` after which the answer is useless, counted from when the request came."""
-    seconds = engine().limits.request_timeout
     given = request.headers.get("X-Request-Timeout")
     if given is not None:
         if not SECONDS.fullmatch(given) or not float(given):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,10 +11,10 @@ from service.engine.batcher import Batcher
 from service.engine.host import Host
 from service.engine.limits import Limits
 from service.engine.meter import Meter
-from service.engine.model import Embeddings, Model, Timings, TokenIds, Vectors
+from service.engine.model import Embeddings, Input, Model, Reading, Timings, Tokenized, Vectors
 from service.engine.request import Request
 from service.engine.watchdog import Watchdog
-from service.errors import ClientGone, DeadlinePassed, InvalidInput
+from service.errors import ClientGone, DeadlinePassed, InvalidInput, TooLong
 
 #: How often a waiting request looks at its client. Each look needs the GIL, and under overload many requests wait.
 POLL_SECONDS = 0.5
@@ -27,6 +28,22 @@ BYTES_PER_TOKEN = 4
 #: Characters that are tokenised between two looks at the client and the deadline. A token takes about 150 bytes of the
 #: tokenizer's memory until its text is done.
 SLICE_CHARACTERS = 100_000
+
+
+class Options(NamedTuple):
+    """What a request asks for.
+
+    Args:
+        reading: how its texts are read.
+        dimensions: keep this many leading components and scale to length 1; None or 0 keeps all.
+        normalize: whether to scale the vectors to length 1; None does as the model does.
+        refuse_long: refuse texts that are longer than the model reads instead of cutting them.
+    """
+
+    reading: Reading = Reading()
+    dimensions: int | None = None
+    normalize: bool | None = None
+    refuse_long: bool = False
 
 
 class Engine:
@@ -67,42 +84,43 @@ class Engine:
 
     def embed(
         self,
-        texts: Sequence[str],
-        dimensions: int | None = None,
+        inputs: Sequence[Input],
+        options: Options = Options(),  # noqa: B008  # immutable
         is_gone: Callable[[], bool] = lambda: False,
         deadline: float = float("inf"),
         *,
         bulk: bool = False,
     ) -> Embeddings:
-        """Embed ``texts``, blocking until every vector is there.
+        """Embed ``inputs``, blocking until every vector is there.
 
         Args:
-            texts: any number.
-            dimensions: keep this many leading components and renormalise; None or 0 keeps all.
+            inputs: any number.
+            options: what is asked for.
             is_gone: polled while waiting; once it returns True, the request is cancelled.
             deadline: the ``time.monotonic()`` after which the answer is useless; the request timeout may be sooner.
             bulk: let all other requests overtake this one.
 
         Raises:
-            InvalidInput: ``dimensions`` is not between 0 and the model's dimension.
+            InvalidInput: ``dimensions`` is not between 0 and the model's dimension, or an input cannot be read.
+            TooLong: an input is longer than the model reads, and ``options`` forbids to cut it.
             ClientGone: ``is_gone()`` returned True.
             DeadlinePassed: the deadline passed.
             Overloaded: the request would wait too long.
             ModelFailed: the model raised on one of the texts.
         """
-        dimensions = self._check(dimensions)
+        self._check(options.dimensions)
         began = time.monotonic()
         deadline = min(deadline, began + self.limits.request_timeout)
-        tokens = self._estimate(texts)
+        tokens = self._estimate(inputs)
         with self.admission.preparing(tokens, deadline, small=tokens <= self._max_batch_tokens and not bulk):
-            token_ids = self._tokenize(texts, is_gone, deadline)
+            token_ids, cut = self._tokenize(inputs, options, is_gone, deadline)
             request = Request(token_ids, self.model.dimension, deadline, bulk=bulk)
             self._batcher.submit(request)
         self._wait(request, is_gone)
         started = min(request.started, time.monotonic())
         timings = Timings(request.arrived - began, started - request.arrived, time.monotonic() - started)
-        vectors = _finish(request.vectors, dimensions, normalize=self.model.normalizes)
-        return Embeddings(vectors, sum(map(len, request.token_ids)), timings)
+        vectors = _finish(request.vectors, options, normalizes=self.model.normalizes)
+        return Embeddings(vectors, [len(ids) for ids in request.token_ids], cut, timings)
 
     def is_ready(self) -> bool:
         """Tell whether a request would be answered: the batcher lives and its batch is not late."""
@@ -113,22 +131,36 @@ class Engine:
         self._watchdog.close()
         self._batcher.close(CLOSE_SECONDS)
 
-    def _check(self, dimensions: int | None) -> int:
+    def _check(self, dimensions: int | None) -> None:
         full = self.model.dimension
         if dimensions is not None and not 0 <= dimensions <= full:
             raise InvalidInput(f"dimensions must be between 1 and {full} for {self.model.name}", "dimensions")
-        return dimensions or full
 
-    def _estimate(self, texts: Sequence[str]) -> int:
+    def _estimate(self, inputs: Sequence[Input]) -> int:
         most = self.model.max_length or float("inf")
-        return int(sum(min(_count_bytes(text) / BYTES_PER_TOKEN + 2, most) for text in texts))
+        return int(sum(min(_guess_tokens(each), most) for each in inputs))
 
-    def _tokenize(self, texts: Sequence[str], is_gone: Callable[[], bool], deadline: float) -> list[TokenIds]:
-        token_ids: list[TokenIds] = []
-        for part in _slices(texts):
+    def _tokenize(
+        self, inputs: Sequence[Input], options: Options, is_gone: Callable[[], bool], deadline: float
+    ) -> Tokenized:
+        whole = Tokenized([], [])
+        for first, part in _slices(inputs):
             self._check_waiting(is_gone, deadline)
-            token_ids += self.model.tokenize(part).ids
-        return token_ids
+            try:
+                ids, cut = self.model.tokenize(part, options.reading)
+            except InvalidInput as error:
+                raise _name(error, first) from None
+            if cut and options.refuse_long:
+                index, most = first + cut[0], self.model.max_length
+                raise TooLong(
+                    f"input[{index}] is longer than this model's maximum context length of {most} tokens; "
+                    "send a shorter text, or let it be cut",
+                    "input",
+                    index,
+                )
+            whole.ids.extend(ids)
+            whole.cut.extend(first + index for index in cut)
+        return whole
 
     def _wait(self, request: Request, is_gone: Callable[[], bool]) -> None:
         while not request.wait(min(POLL_SECONDS, max(0.0, request.deadline - time.monotonic()) + 0.001)):
@@ -148,26 +180,39 @@ class Engine:
             raise DeadlinePassed("not answered before its deadline; send fewer texts at a time")
 
 
-def _count_bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+def _guess_tokens(each: Input) -> float:
+    if not isinstance(each, str):
+        return len(each)
+    size = len(each) if each.isascii() else len(each.encode(errors="surrogatepass"))
+    return size / BYTES_PER_TOKEN + 2
 
 
-def _slices(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Divide texts into runs of at most ``SLICE_CHARACTERS``, or of one text."""
+def _slices(inputs: Sequence[Input]) -> Iterator[tuple[int, Sequence[Input]]]:
+    """Divide inputs into runs of at most ``SLICE_CHARACTERS``, or of one input, each with the index of its first."""
     first = characters = 0
-    for index, text in enumerate(texts):
-        if characters and characters + len(text) > SLICE_CHARACTERS:
-            yield texts[first:index]
+    for index, each in enumerate(inputs):
+        if characters and characters + len(each) > SLICE_CHARACTERS:
+            yield first, inputs[first:index]
             first, characters = index, 0
-        characters += len(text)
-    if first < len(texts):
-        yield texts[first:]
+        characters += len(each)
+    if first < len(inputs):
+        yield first, inputs[first:]
 
 
-def _finish(vectors: Vectors, dimensions: int, *, normalize: bool) -> Vectors:
-    """Keep the leading components, and scale each row to length 1 if the model does or some were left out."""
-    if dimensions == vectors.shape[1] and not normalize:
-        return vectors
-    cut: Vectors = vectors[:, :dimensions].copy()
-    cut /= np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return cut
+def _name(error: InvalidInput, first: int) -> InvalidInput:
+    """Name the item in the whole list, of which a slice begins at ``first``."""
+    if error.index is None:
+        return error
+    index = first + error.index
+    return InvalidInput(f"input[{index}]: {error}", "input", index)
+
+
+def _finish(vectors: Vectors, options: Options, *, normalizes: bool) -> Vectors:
+    """Keep the leading components, and scale each row to length 1, as Matryoshka models are used."""
+    cuts = bool(options.dimensions) and options.dimensions != vectors.shape[1]
+    if cuts:
+        vectors = vectors[:, : options.dimensions].copy()
+    scales = normalizes if options.normalize is None else options.normalize
+    if scales or (cuts and options.normalize is None):
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return vectors

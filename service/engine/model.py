@@ -78,11 +78,24 @@ class Timings(NamedTuple):
 
 
 class Embeddings(NamedTuple):
-    """Vectors in the order of the texts, the number of tokens that the model read, and the time it took."""
+    """What an engine made of a list of inputs, in their order.
+
+    Args:
+        vectors: float32 of shape (inputs, dimensions).
+        token_counts: how many tokens of each input the model read.
+        cut: the indices of the inputs that are longer than the model reads.
+        timings: the time it took.
+    """
 
     vectors: Vectors
-    tokens: int
+    token_counts: list[int]
+    cut: list[int]
     timings: Timings
+
+    @property
+    def tokens(self) -> int:
+        """The tokens that the model read."""
+        return sum(self.token_counts)
 
 
 class Model(Protocol):

@@ -7,12 +7,12 @@ from service import errors
 from service.api.envelope import STATUS
 
 
-def leaves(kind):
-    return {leaf for child in kind.__subclasses__() for leaf in leaves(child)} or {kind}
+def kinds(error):
+    return {kind for child in error.__subclasses__() for kind in (child, *kinds(child))}
 
 
 def test_every_request_error_has_a_status():
-    assert set(STATUS) == leaves(errors.RequestError)
+    assert set(STATUS) == kinds(errors.RequestError)
 
 
 BAD_BODIES = [
@@ -26,15 +26,15 @@ BAD_BODIES = [
     (b'{"input": "a", "user": ' + b"[" * 1000 + b"]" * 1000 + b"}", None, "the body is nested too deeply"),
     (b'{"input": "a", "user": ' + b'{"a":' * 3000, None, "the body is nested too deeply"),
     (b'{"input": "\\ud800", "user": ' + b"[" * 15_000, None, "the body is nested too deeply"),
-    (b'{"input": ' + b"[" * 1000 + b"]" * 1000 + b"}", "input", "input[0]: expected `str`, got `array`"),
+    (b'{"input": ' + b"[" * 1000 + b"]" * 1000 + b"}", "input", "input[0][0]: expected `int`, got `array`"),
     (b'{"input": "\xff"}', None, "encode the JSON as UTF-8"),
     (rb'{"input": "\ud800"}', None, "half of a surrogate pair"),
     (b"[]", None, "the body: expected `object`"),
     (b"{}", None, "missing required field `input`"),
-    (b'{"input": 3}', "input", "send a string or a list of strings"),
-    (b'{"input": null}', "input", "send a string or a list of strings"),
-    (b'{"input": [1, 2]}', "input", "token ids are not supported"),
-    (b'{"input": ["a", 3]}', "input", "input[1]: expected `str`, got `int`"),
+    (b'{"input": 3}', "input", "send a string, a list of strings, or token ids"),
+    (b'{"input": null}', "input", "send a string, a list of strings, or token ids"),
+    (b'{"input": [1, 2]}', "input", "holds token ids, which count as those of cl100k_base"),
+    (b'{"input": ["a", 3]}', "input", "input[1]: expected a text, got a number"),
     (b'{"input": []}', "input", "send at least one text"),
     (json.dumps({"input": ["a"] * 2049}).encode(), "input", "input has 2049 texts; send at most 2048"),
 ]
@@ -119,7 +119,7 @@ def test_a_failing_model_keeps_its_reason_to_the_log(client, caplog):
 
 
 def test_a_bug_is_answered_with_a_constant_sentence_and_logged(client, model, caplog):
-    model.tokenize = lambda _: {}["secret"]
+    model.tokenize = lambda *_: {}["secret"]
     answer = client.post("/v1/embeddings", json={"input": "a"}, buffered=True)
 
     assert_refused(answer, 500, None, "the server failed on this request; its log has the reason")

@@ -3,15 +3,13 @@
 import json
 import logging
 import re
-import types
 from pathlib import Path
 
 import pytest
-from werkzeug.wrappers import Response
 
 from service import logs
-from service.api import exchange
-from service.api.exchange import MAX_LINES_PER_SECOND, Exchange, Limiter, RequestLog
+from service.api import ledger
+from service.api.exchange import Exchange
 from service.app import create_app
 from service.settings import Settings
 from tests.fakes import FakeModel
@@ -36,19 +34,13 @@ def ask(caplog):
                 create_app(Settings(max_body_bytes=20_000, **(settings or {"log_requests": "all"})), FakeModel())
             )
         answer = apps[0].test_client().open(path, method=method, buffered=True, **options)
-        lines = [record for record in caplog.records if record.name == exchange.__name__]
+        lines = [record for record in caplog.records if record.name == ledger.__name__]
         assert len(lines) <= 1
         return answer, lines[0] if lines else None
 
     yield ask
     for app in apps:
         app.extensions["engine"]().close()
-
-
-def answered(status):
-    known = Exchange({"REQUEST_METHOD": "GET", "wsgi.input": types.SimpleNamespace(size=0)})
-    known.answered("/embed", Response(status=status))
-    return known
 
 
 def test_a_line_says_what_was_asked_and_where_the_time_went(ask):
@@ -148,13 +140,6 @@ def test_a_request_without_a_result_tells_no_step_that_it_did_not_reach(ask, bod
     assert "Server-Timing" not in answer.headers
 
 
-@pytest.mark.parametrize("status", [501, 503, 504])
-def test_a_failure_that_is_no_bug_is_a_warning(caplog, status):
-    RequestLog("errors", 60).write(answered(status))
-
-    assert [(line.levelname, line.msg) for line in caplog.records] == [("WARNING", "failed request")]
-
-
 def test_a_bug_has_its_traceback_in_the_requests_line(ask):
     _, line = ask("POST", "/embed", json={"input": "a"})
     assert line.exc_info is None
@@ -211,21 +196,3 @@ def test_a_line_is_short_printable_and_holds_nothing_secret(ask, render, method,
     assert len(written) < 1000
     assert [secret for secret in SECRETS if secret in written.replace("/SECRET%0A", "")] == []
     assert render is logs.as_dated_text or json.loads(written)["status"] >= 200
-
-
-def test_a_flood_of_refused_requests_fills_no_disk():
-    limiter = Limiter()
-    allowed = [limiter.allows(second) for second in (5, 6) for _ in range(1000)]
-
-    assert sum(allowed) == 2 * MAX_LINES_PER_SECOND
-    assert (limiter.count_left_out(), limiter.count_left_out()) == (2000 - sum(allowed), 0)
-
-
-def test_the_next_line_tells_how_many_were_left_out(caplog):
-    caplog.set_level(logging.INFO)
-    requests = RequestLog("slow", 60)
-    for _ in range(10 * MAX_LINES_PER_SECOND):
-        requests._limiter.allows(0)
-    requests.write(answered(404))
-
-    assert caplog.records[0].fields["left_out"] == 9 * MAX_LINES_PER_SECOND

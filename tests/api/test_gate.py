@@ -3,11 +3,10 @@
 import base64
 import logging
 
-import flask
 import pytest
 
 from service import keys, logs
-from service.api import exchange
+from service.api import ledger
 from service.app import create_app
 from service.errors import BadSetting
 from service.settings import Settings
@@ -83,13 +82,6 @@ def test_supervisors_need_no_key(guarded, route):
     assert guarded.test_client().get(route).status_code != 401
 
 
-def test_the_name_of_the_key_is_there_for_logs(guarded, key):
-    with guarded.test_request_context("/v1/models", headers={"api-key": key}):
-        guarded.preprocess_request()
-
-        assert flask.g.key_name == "search"
-
-
 def test_a_key_beyond_its_limit_is_told_when_to_come_again(file, key, model):
     limited = keys.create(file, "small", 60)
     app = create_app(Settings(api_keys_file=file), model)
@@ -116,7 +108,7 @@ def test_a_broken_file_stops_the_start(file, model):
 def test_the_line_of_a_request_has_the_name_of_its_key_alone(key, guarded, caplog):
     caplog.set_level(logging.INFO)
     answer = guarded.test_client().post("/embed", json={"input": 1}, headers={"api-key": key}, buffered=True)
-    (line,) = [record for record in caplog.records if record.name == exchange.__name__]
+    (line,) = [record for record in caplog.records if record.name == ledger.__name__]
 
     assert answer.status_code == 400
     assert line.fields["key"] == "search"

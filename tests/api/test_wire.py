@@ -2,17 +2,10 @@ import time
 
 import pytest
 
-from service.errors import Overloaded
-
 
 @pytest.fixture
 def engine(app):
     return app.extensions["engine"]()
-
-
-@pytest.fixture
-def admission(engine):
-    return engine.admission
 
 
 def embed(client, **headers):
@@ -21,39 +14,6 @@ def embed(client, **headers):
         json={"input": "a"},
         headers={name.replace("_", "-"): value for name, value in headers.items()},
     )
-
-
-def test_an_overloaded_service_says_when_to_come_back(client, admission):
-    def refuse(_):
-        raise Overloaded("too much waits", 7)
-
-    admission.hold = refuse
-    answer = embed(client)
-
-    assert answer.status_code == 429
-    assert answer.headers["Retry-After"] == "7"
-    assert answer.json["error"]["type"] == "rate_limit_error"
-
-
-@pytest.mark.parametrize("body", [{"input": "a"}, {"input": 3}], ids=["right", "wrong"])
-def test_a_request_is_held_until_its_answer_is_sent(client, admission, body):
-    with client.post("/v1/embeddings", json=body, buffered=False):
-        assert admission._requests == 1
-    assert admission._requests == 0
-    assert admission._bytes == 0
-
-
-def test_a_refused_request_is_not_counted(client, admission):
-    held = [admission.hold(0) for _ in range(56)]
-    assert embed(client).status_code == 429
-    assert admission._requests == len(held)
-
-
-def test_reading_the_models_needs_no_room(client, admission):
-    for _ in range(56):
-        admission.hold(0)
-
-    assert client.get("/v1/models").status_code == 200
 
 
 @pytest.mark.parametrize("given", ["soon", "-1", "0", "1e9", "nan", "1" * 400])

@@ -4,10 +4,10 @@ import time
 import numpy as np
 import pytest
 
-from service.engine.engine import Engine
+from service.engine.engine import SLICE_CHARACTERS, Engine, Options
 from service.engine.host import Host
 from service.engine.limits import Limits
-from service.errors import ClientGone, DeadlinePassed, InvalidInput, ModelFailed
+from service.errors import ClientGone, DeadlinePassed, InvalidInput, ModelFailed, TooLong
 from tests.fakes import FakeModel, vector_of
 
 
@@ -32,7 +32,7 @@ def test_tokens_are_counted_for_equal_texts_too(engine):
 
 
 def test_dimensions_cuts_and_renormalises(engine):
-    vector = engine.embed(["abc"], dimensions=2).vectors[0]
+    vector = engine.embed(["abc"], Options(dimensions=2)).vectors[0]
 
     assert vector.shape == (2,)
     assert np.linalg.norm(vector) == pytest.approx(1)
@@ -41,13 +41,13 @@ def test_dimensions_cuts_and_renormalises(engine):
 
 @pytest.mark.parametrize("dimensions", [None, 0, 4])
 def test_no_dimensions_zero_and_all_of_them_change_nothing(engine, dimensions):
-    assert engine.embed(["abc"], dimensions).vectors.tolist() == [vector_of("abc")]
+    assert engine.embed(["abc"], Options(dimensions=dimensions)).vectors.tolist() == [vector_of("abc")]
 
 
 @pytest.mark.parametrize("dimensions", [-1, 5])
 def test_dimensions_out_of_range_are_refused_with_the_range(engine, dimensions):
     with pytest.raises(InvalidInput, match="between 1 and 4"):
-        engine.embed(["abc"], dimensions)
+        engine.embed(["abc"], Options(dimensions=dimensions))
 
 
 def test_a_model_that_fails_fails_the_request(engine):
@@ -148,3 +148,31 @@ def test_a_calibrated_engine_knows_the_rate(engine):
 def test_no_texts_give_no_vectors(engine):
     assert engine.embed([]).vectors.shape == (0, 4)
     assert engine.embed(["a"]).tokens == 1
+
+
+def test_vectors_can_have_their_own_length_or_length_1(engine, model):
+    model.normalizes = True
+    whole = vector_of("abc")
+
+    assert engine.embed(["abc"], Options(normalize=False)).vectors[0].tolist() == whole
+    assert np.allclose(engine.embed(["abc"]).vectors[0], np.array(whole) / np.linalg.norm(whole))
+
+
+def test_a_text_that_was_cut_is_named_by_its_index(engine, model):
+    model.max_length = 3
+
+    embeddings = engine.embed(["abc", "abcd", "a"])
+
+    assert (embeddings.cut, embeddings.token_counts) == ([1], [3, 3, 1])
+
+
+def test_a_request_may_forbid_to_cut(engine, model):
+    model.max_length = 3
+    with pytest.raises(TooLong, match=r"input\[1\] is longer than this model's maximum context length of 3"):
+        engine.embed(["abc", "abcd"], Options(refuse_long=True))
+
+
+def test_an_id_that_is_no_token_is_named_by_its_index(engine):
+    long = "x" * SLICE_CHARACTERS
+    with pytest.raises(InvalidInput, match=r"input\[2\]: -1 is not a token id"):
+        engine.embed([long, long, [-1]])

@@ -1,0 +1,89 @@
+"""What clients send as texts: strings, token ids, and objects that hold a text."""
+
+from typing import Literal
+
+import msgspec
+from flask import current_app
+
+from service.api import cl100k
+from service.engine.model import Input, Model
+from service.errors import InvalidInput
+
+
+class Text(msgspec.Struct):
+    """A text as Jina's clients send it."""
+
+    text: str
+
+
+Inputs = str | list[str | int | list[int] | Text]
+
+#: Whose token ids a list of numbers holds.
+Vocabulary = Literal["auto", "own", "cl100k"]
+
+
+def flatten(given: Inputs, field: str = "input") -> list[Input]:
+    """Return texts and lists of token ids, 1 to EMBED_MAX_INPUTS of them.
+
+    Raises:
+        InvalidInput: there are none or too many, or numbers stand among texts.
+    """
+    if isinstance(given, str):
+        return [given]
+    if not given:
+        raise InvalidInput(f"{field} is an empty list; send at least one text", field)
+    if all(isinstance(each, int) for each in given):
+        return [given]  # type: ignore[list-item]  # checked above
+    limit = current_app.config["MAX_INPUTS"]
+    if len(given) > limit:
+        raise InvalidInput(f"{field} has {len(given)} texts; send at most {limit} at a time", field)
+    return [_item(each, field, index) for index, each in enumerate(given)]
+
+
+def translate(items: list[Input], model: Model, vocabulary: Vocabulary, field: str = "input") -> list[Input]:
+    """Turn token ids of cl100k_base, which LangChain sends whatever the model is called, into text.
+
+    With ``auto``, ids are the model's own if the special tokens that it puts around a text stand around them; all
+    others are of cl100k_base. The ids alone do not tell: small ones mean something in every vocabulary.
+
+    Raises:
+        InvalidInput: that vocabulary is not installed, or lacks an id.
+    """
+    if vocabulary == "own" or all(isinstance(each, str) for each in items):
+        return items
+    ends = _ends(model) if vocabulary == "auto" else None
+    return [
+        each if isinstance(each, str) or (ends and (each[0], each[-1]) == ends) else _decode(each, field, index)
+        for index, each in enumerate(items)
+    ]
+
+
+def _item(each: str | int | list[int] | Text, field: str, index: int) -> Input:
+    if isinstance(each, Text):
+        return each.text
+    if isinstance(each, int):
+        raise InvalidInput(f"{field}[{index}]: expected a text, got a number", field, index)
+    if not each and isinstance(each, list):
+        raise InvalidInput(f"{field}[{index}] is an empty list of token ids; send at least one", field, index)
+    return each
+
+
+def _ends(model: Model) -> tuple[int, int] | None:
+    """Return the special tokens before and after a text; None if the model does not put both."""
+    pieces = model.pieces("")
+    return (pieces[0].id, pieces[-1].id) if len(pieces) > 1 else None
+
+
+def _decode(ids: Input, field: str, index: int) -> str:
+    if not cl100k.is_installed():
+        raise InvalidInput(
+            f"{field}[{index}] holds token ids, which count as those of cl100k_base, and this service lacks that "
+            "vocabulary: send texts (in LangChain, check_embedding_ctx_length=False), install the extra cl100k, or set "
+            "EMBED_TOKEN_IDS=own if the ids are of the model's own vocabulary",
+            field,
+            index,
+        )
+    try:
+        return cl100k.decode(ids)  # type: ignore[arg-type]  # no text comes here
+    except InvalidInput as error:
+        raise InvalidInput(f"{field}[{index}]: {error}", field, index) from None

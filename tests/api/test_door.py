@@ -1,0 +1,51 @@
+import pytest
+
+
+@pytest.fixture
+def admission(app):
+    return app.extensions["engine"]().admission
+
+
+@pytest.fixture
+def full(admission):
+    """A service that holds as many requests as it may."""
+    for _ in range(56):
+        admission.hold(0)
+
+
+@pytest.mark.parametrize("body", [{"input": "a"}, {"input": 3}], ids=["right", "wrong"])
+def test_a_request_is_held_until_its_answer_is_sent(client, admission, body):
+    with client.post("/v1/embeddings", json=body, buffered=False):
+        assert admission._requests == 1
+    assert admission._requests == 0
+    assert admission._bytes == 0
+
+
+@pytest.mark.usefixtures("full")
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/engines/a/embeddings", "/embed"])
+def test_a_request_that_finds_no_room_is_refused(client, admission, path):
+    answer = client.post(path, json={"input": "a"}, headers={"X-Request-ID": "mine"})
+
+    assert answer.status_code == 429
+    assert answer.json["error"]["type"] == "rate_limit_error"
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert answer.headers["X-Request-ID"] == "mine"
+    assert admission._requests == 56
+
+
+@pytest.mark.usefixtures("full")
+def test_a_refused_request_is_counted(client):
+    client.post("/v1/embeddings", json={"input": "a"})
+
+    assert 'requests_total{model="fake",route="/v1/embeddings",status="429"} 1.0' in client.get("/metrics").text
+
+
+@pytest.mark.usefixtures("full")
+def test_what_embeds_nothing_needs_no_room(client):
+    assert client.get("/v1/models").status_code == 200
+    assert client.post("/nowhere").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings/", "/v1//embeddings", "/embed//"])
+def test_slashes_too_many_change_nothing(client, path):
+    assert client.post(path, json={"input": "a"}).status_code == 200
