@@ -6,7 +6,7 @@ import time
 from flask import Flask
 
 from service import cpu, keys
-from service.api import faults, gate, notes, openai, operations
+from service.api import chat, faults, gate, notes, ollama, openai, operations, weaviate
 from service.api.door import Door
 from service.api.envelope import STATUS, envelope
 from service.api.ledger import Ledger
@@ -22,7 +22,7 @@ from service.models import catalog
 from service.settings import Settings
 
 #: Each has routes that embed, and says in its own words why it refuses.
-DIALECTS = (openai, notes)
+DIALECTS = (openai, notes, ollama, weaviate, chat)
 
 #: Bodies of the largest size that a worker holds at a time.
 HELD_BODIES = 4

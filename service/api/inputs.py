@@ -1,5 +1,6 @@
 """What clients send as texts: strings, token ids, and objects that hold a text."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -16,13 +17,14 @@ class Text(msgspec.Struct):
     text: str
 
 
-Inputs = str | list[str | int | list[int] | Text]
+Item = str | int | list[int] | Text
+Inputs = str | list[Item]
 
 #: Whose token ids a list of numbers holds.
 Vocabulary = Literal["auto", "own", "cl100k"]
 
 
-def flatten(given: Inputs, field: str = "input") -> list[Input]:
+def flatten(given: str | Sequence[Item], field: str = "input") -> list[Input]:
     """Return texts and lists of token ids, 1 to EMBED_MAX_INPUTS of them.
 
     Raises:
@@ -58,7 +60,7 @@ def translate(items: list[Input], model: Model, vocabulary: Vocabulary, field: s
     ]
 
 
-def _item(each: str | int | list[int] | Text, field: str, index: int) -> Input:
+def _item(each: Item, field: str, index: int) -> Input:
     if isinstance(each, Text):
         return each.text
     if isinstance(each, int):

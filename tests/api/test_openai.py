@@ -90,3 +90,99 @@ def test_an_unknown_model_is_not_found(client):
 
     assert answer.status_code == 404
     assert answer.json["error"]["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize("route", ["/v1/engines/m3e/embeddings", "/openai/deployments/m3e/embeddings?api-version=1"])
+def test_the_model_may_be_named_in_the_path(client, route):
+    assert client.post(route, json={"input": "abc"}).json["model"] == "m3e"
+
+
+@pytest.mark.parametrize("given", [[97, 98], [[97, 98], "ab", {"text": "ab"}]])
+def test_token_ids_and_texts_in_objects_are_inputs_too(app, client, given):
+    app.config["TOKEN_IDS"] = "own"
+    answer = client.post("/v1/embeddings", json={"input": given})
+
+    assert {tuple(item["embedding"]) for item in answer.json["data"]} == {tuple(vector_of("ab"))}
+
+
+@pytest.mark.parametrize(("given", "index"), [([[97], [-1]], 1), (["a", []], 1), (["a", 3], 1), ([[]], 0)])
+def test_an_error_in_a_list_names_the_item(app, client, given, index):
+    app.config["TOKEN_IDS"] = "own"
+    answer = client.post("/v1/embeddings", json={"input": given})
+
+    assert answer.status_code == 400
+    assert answer.json["message"].startswith(f"input[{index}]")
+
+
+@pytest.mark.parametrize("asked", [{"prompt_name": "query"}, {"input_type": "query"}, {"task": "retrieval.query"}])
+def test_a_prompt_is_put_before_each_text(client, asked):
+    answer = client.post("/v1/embeddings", json={"input": "abc", **asked})
+
+    assert answer.json["data"][0]["embedding"] == vector_of("query: abc")
+
+
+def test_a_purpose_without_a_prompt_changes_nothing(client):
+    answer = client.post("/v1/embeddings", json={"input": "abc", "input_type": "document"})
+
+    assert answer.json["data"][0]["embedding"] == vector_of("abc")
+
+
+def test_an_unknown_prompt_is_refused_with_those_there_are(client):
+    answer = client.post("/v1/embeddings", json={"input": "abc", "prompt_name": "poem"})
+
+    assert answer.status_code == 400
+    assert "it has query" in answer.json["message"]
+
+
+def test_a_cut_is_told_in_a_header_and_in_the_answer(client, model):
+    model.max_length = 3
+    answer = client.post("/v1/embeddings", json={"input": ["abcd", "abc", "abcde"]})
+
+    assert answer.json["truncated"] == [0, 2]
+    assert answer.headers["X-Truncated"] == "0,2"
+    assert answer.json["usage"]["total_tokens"] == 9
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"), [({}, "abc"), ({"truncate": "left"}, "bcd"), ({"truncation_direction": "left"}, "bcd")]
+)
+def test_a_request_says_where_it_is_cut(client, model, asked, kept):
+    model.max_length = 3
+    answer = client.post("/v1/embeddings", json={"input": "abcd", **asked})
+
+    assert answer.json["data"][0]["embedding"] == vector_of(kept)
+
+
+@pytest.mark.parametrize("asked", [{"truncate": False}, {"truncation": False}, {"truncate": "NONE"}])
+def test_a_request_may_forbid_to_cut(client, model, asked):
+    model.max_length = 3
+    answer = client.post("/v1/embeddings", json={"input": ["abc", "abcd"], **asked})
+
+    assert answer.status_code == 400
+    assert answer.json["error"]["code"] == "context_length_exceeded"
+    assert "input[1] is longer than this model's maximum context length" in answer.json["message"]
+
+
+def test_the_setting_forbids_to_cut_unless_the_request_says_otherwise(app, client, model):
+    app.config["TRUNCATE"], model.max_length = "off", 3
+
+    assert client.post("/v1/embeddings", json={"input": "abcd"}).status_code == 400
+    assert client.post("/v1/embeddings", json={"input": "abcd", "truncate": True}).status_code == 200
+
+
+def test_every_answer_names_the_model_that_made_it(client):
+    answer = client.post("/v1/embeddings", json={"input": "abc"})
+
+    assert answer.headers["X-Model-Fingerprint"] == "fa" * 32
+    assert client.get("/v1/models").json["data"][0]["fingerprint"] == "fa" * 32
+
+
+def test_a_request_may_be_pinned_to_a_model(client):
+    right, wrong = (
+        client.post("/v1/embeddings", json={"input": "abc"}, headers={"X-Model-Fingerprint": pinned})
+        for pinned in ("FA" * 32, "fb" * 32)
+    )
+
+    assert (right.status_code, wrong.status_code) == (200, 409)
+    assert "fa" * 32 in wrong.json["message"]
+    assert "fb" * 32 in wrong.json["message"]

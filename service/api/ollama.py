@@ -1,0 +1,129 @@
+"""Ollama's dialect: ``/api/embed`` and what its clients ask before they use it.
+
+https://github.com/ollama/ollama/blob/main/docs/api.md
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+import msgspec
+from flask import Blueprint, Response, current_app
+
+from service.api import envelope, faults
+from service.api.choices import decide_cut
+from service.api.exchange import current
+from service.api.faults import Fault
+from service.api.inputs import flatten
+from service.api.wire import embed, engine, read, reply
+from service.engine.engine import Options
+from service.engine.model import Embeddings, Input, Model, Reading
+
+routes = Blueprint("ollama", __name__)
+
+STATUS = envelope.STATUS
+
+#: The release of Ollama whose API this is; some clients refuse an older one.
+VERSION = "0.33.0"
+
+NANOSECONDS = 10**9
+
+
+def describe_fault(fault: Fault) -> dict[str, Any]:
+    """Build the body of an error."""
+    return {"error": fault.message}
+
+
+refuse = faults.register(routes, STATUS, describe_fault)
+
+
+class Texts(msgspec.Struct):
+    """The body of ``/api/embed``; other members, such as ``keep_alive``, are ignored."""
+
+    HINTS: ClassVar = {"input": "; send a string or a list of strings"}
+
+    input: str | list[str] = []
+    model: str | None = None
+    truncate: bool | None = None
+    dimensions: int | None = None
+
+
+class Prompt(msgspec.Struct):
+    """The body of ``/api/embeddings``, the older route."""
+
+    prompt: str = ""
+    model: str | None = None
+
+
+class Name(msgspec.Struct):
+    """The body of ``/api/show``."""
+
+    model: str | None = None
+    name: str | None = None
+
+
+@routes.post("/api/embed")
+def create_embeddings() -> Response:
+    """Embed texts; the vectors have length 1."""
+    body = read(Texts)
+    embeddings = _ask(flatten(body.input) if body.input else [], body, normalize=True)
+    spent = {"total_duration": _elapsed(), "load_duration": 0, "prompt_eval_count": embeddings.tokens}
+    return reply({"model": body.model, "embeddings": list(embeddings.vectors), **spent})
+
+
+@routes.post("/api/embeddings")
+def create_embedding() -> Response:
+    """Embed one text, as long as the model makes its vector; no text gives none."""
+    body = read(Prompt)
+    texts: list[Input] = [body.prompt] if body.prompt else []
+    embeddings = _ask(texts, Texts(model=body.model), normalize=False)
+    return reply({"embedding": next(iter(embeddings.vectors), [])})
+
+
+@routes.get("/api/tags")
+@routes.get("/api/ps")
+def list_models() -> Response:
+    """List the models, all of which are loaded."""
+    return reply({"models": [_describe(engine().model)]})
+
+
+@routes.post("/api/show")
+def show_model() -> Response:
+    """Describe a model."""
+    body = read(Name)
+    model = engine(_name(body.model or body.name)).model
+    sizes = {"general.architecture": "embedding", "embedding.embedding_length": model.dimension}
+    limit = {"embedding.context_length": model.max_length}
+    return reply(_describe(model) | {"capabilities": ["embedding"], "model_info": sizes | limit})
+
+
+@routes.get("/api/version")
+def show_version() -> Response:
+    """Name the release of Ollama whose API this is."""
+    return reply({"version": VERSION})
+
+
+def _ask(inputs: list[Input], body: Texts, *, normalize: bool) -> Embeddings:
+    cut = decide_cut(body.truncate)
+    options = Options(Reading(side=cut.side), body.dimensions, normalize, cut.refuse)
+    return embed(engine(_name(body.model)), inputs, options)
+
+
+def _name(model: str | None) -> str | None:
+    """Return a model's name without the tag that Ollama's clients add to one that has none."""
+    return model.removesuffix(":latest") if model else None
+
+
+def _elapsed() -> int:
+    return int((time.monotonic() - current().started) * NANOSECONDS)
+
+
+def _describe(model: Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "model": model.name,
+        "modified_at": datetime.fromtimestamp(current_app.config["STARTED"], UTC).isoformat(),
+        "size": 0,
+        "digest": model.fingerprint,
+        "details": {"format": model.backend, "family": "embedding", "quantization_level": model.dtype},
+    }

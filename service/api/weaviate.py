@@ -1,0 +1,80 @@
+"""What Weaviate's module text2vec-transformers asks: ``/vectors``, ``/meta`` and two probes.
+
+https://github.com/weaviate/t2v-transformers-models
+"""
+
+from typing import Any, ClassVar
+
+import msgspec
+from flask import Blueprint, Response
+
+from service.api import envelope, faults
+from service.api.choices import decide_cut, find_prompt
+from service.api.faults import Fault
+from service.api.wire import embed, engine, read, reply
+from service.engine.engine import Options
+from service.engine.model import Embeddings, Input, Reading
+from service.errors import InvalidInput
+
+routes = Blueprint("weaviate", __name__)
+
+STATUS = envelope.STATUS
+
+
+def describe_fault(fault: Fault) -> dict[str, Any]:
+    """Build the body of an error."""
+    return {"error": fault.message}
+
+
+refuse = faults.register(routes, STATUS, describe_fault)
+
+
+class Config(msgspec.Struct):
+    """What the text is for; the pooling that Weaviate names too is the model's own."""
+
+    task_type: str | None = None
+
+
+class Texts(msgspec.Struct):
+    """One text, or several."""
+
+    HINTS: ClassVar = {"text": "; send a string", "texts": "; send a list of strings"}
+
+    text: str | None = None
+    texts: list[str] | None = None
+    config: Config | None = None
+
+
+@routes.post("/vectors")
+def create_vectors() -> Response:
+    """Embed one text, or several."""
+    body = read(Texts)
+    vectors = _ask(body).vectors
+    size = {"dim": vectors.shape[1], "dims": vectors.shape[1]}
+    if body.texts is not None:
+        return reply({"vectors": list(vectors), **size})
+    return reply({"text": body.text, "vector": vectors[0], **size})
+
+
+@routes.get("/meta")
+def describe() -> Response:
+    """Describe the model."""
+    model = engine().model
+    known = {"pooling": model.pooling, "dimensions": model.dimension, "max_input_tokens": model.max_length}
+    return reply({"model": model.name, "fingerprint": model.fingerprint, **known})
+
+
+@routes.get("/.well-known/live")
+@routes.get("/.well-known/ready")
+def probe() -> Response:
+    """Answer 204 if the model can answer requests."""
+    return Response(status=204 if engine().is_ready() else 503)
+
+
+def _ask(body: Texts) -> Embeddings:
+    texts: list[Input] = [body.text] if body.text is not None else list(body.texts or [])
+    if not texts:
+        raise InvalidInput("send a text or texts", "text")
+    loaded, cut = engine(), decide_cut()
+    prompt = find_prompt(loaded.model, None, body.config.task_type if body.config else None)
+    return embed(loaded, texts, Options(Reading(prompt, cut.side), refuse_long=cut.refuse))
