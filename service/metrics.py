@@ -58,6 +58,7 @@ class Metrics:
         )
         self._phases = [phases.labels(phase) for phase in ("tokenize", "queue", "forward", "serialize")]
         self._tokens = self._counter("tokens_total", "Tokens of the texts in answered requests.", "model")
+        self._truncated = self._counter("truncated_texts_total", "Texts that were cut to the model's length.", "model")
         self._engine: CollectorRegistry | None = None
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
@@ -80,9 +81,11 @@ class Metrics:
         known[0].inc()
         known[1].observe(seconds)
 
-    def count_embeddings(self, tokens: int, *phases: float) -> None:
-        """Count an answer with embeddings and its seconds: tokenize, queue, forward, serialize."""
+    def count_embeddings(self, tokens: int, truncated: int, *phases: float) -> None:
+        """Count an answer with embeddings, its cut texts, and its seconds: tokenize, queue, forward, serialize."""
         self._tokens.labels(self._model).inc(tokens)
+        if truncated:
+            self._truncated.labels(self._model).inc(truncated)
         for histogram, seconds in zip(self._phases, phases, strict=True):
             histogram.observe(seconds)
 

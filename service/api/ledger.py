@@ -45,7 +45,8 @@ class Ledger:
 
     def _count(self, exchange: Exchange, route: str) -> None:
         if "serialize" in exchange.seconds:
-            self._metrics.count_embeddings(exchange.fields["tokens"], *(exchange.seconds[step] for step in STEPS))
+            seconds = (exchange.seconds[step] for step in STEPS)
+            self._metrics.count_embeddings(exchange.fields["tokens"], len(exchange.cut), *seconds)
         self._metrics.count_request(route, exchange.status, time.monotonic() - exchange.started)
 
     def _write(self, exchange: Exchange) -> None:

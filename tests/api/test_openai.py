@@ -141,6 +141,7 @@ def test_a_cut_is_told_in_a_header_and_in_the_answer(client, model):
     assert answer.json["truncated"] == [0, 2]
     assert answer.headers["X-Truncated"] == "0,2"
     assert answer.json["usage"]["total_tokens"] == 9
+    assert 'truncated_texts_total{model="fake"} 2.0' in client.get("/metrics").text
 
 
 @pytest.mark.parametrize(
