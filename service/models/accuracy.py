@@ -83,6 +83,14 @@ def check_finite(vectors: Vectors) -> Vectors:
     return vectors
 
 
+def normalize(vectors: Vectors) -> Vectors:
+    """Return the rows scaled to length 1; zero stays zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: Vectors = vectors.copy()
+    scaled /= np.where(lengths, lengths, 1)
+    return scaled
+
+
 def cosines(ours: Vectors, expected: Vectors) -> npt.NDArray[np.float64]:
     """Return the cosine of each pair of rows, 1 where both are zero; float64 of shape (n,)."""
     a, b = ours.astype(np.float64), expected.astype(np.float64)

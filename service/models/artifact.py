@@ -15,7 +15,6 @@ and a rollback finds its artifact. ``cache.prune`` removes old ones.
 import fcntl
 import hashlib
 import os
-import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -28,18 +27,16 @@ import msgspec
 import numpy as np
 
 from service.engine.model import TokenIds, Vectors
-from service.models import digests, files
+from service.models import digests, fingerprint
 from service.models.batches import Layout
+from service.models.prompts import Prompts
 from service.models.sources import Source
 
 #: Counts up when older artifacts must not be used any more.
-FORMAT = 2
+FORMAT = 3
 
 #: Artifacts made with another version of these may be read or computed differently.
 RUNTIME = ("openvino", "tokenizers")
-
-#: Characters of NAME: a file's name has at most 255 bytes, and locks and drafts add theirs.
-MAX_NAME = 100
 
 
 class Stale(Exception):
@@ -53,7 +50,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, tag="compiled"):
     versions: dict[str, str]
     files: dict[str, str] = {}
     dimension: int
-    prompt: str
+    pooling: str
+    #: The model's last module is Normalize, which the graph leaves out.
+    normalizes: bool
+    prompts: Prompts
+    vocabulary_size: int
     special_tokens: bool
     split_special_tokens: bool
     #: Only texts of one length may share a batch.
@@ -103,8 +104,7 @@ class Artifact:
     def __init__(self, source: Source, cache: Path) -> None:
         self.source = source
         self.cache = cache
-        #: NAME, in characters that are the same in every locale.
-        self.stem = re.sub(r"[^\w.-]", "_", source.name.replace("/", "--"), flags=re.ASCII)[:MAX_NAME]
+        self.stem = source.stem
 
     @cached_property
     def directory(self) -> Path:
@@ -113,20 +113,16 @@ class Artifact:
         Raises:
             ModelUnusable: they cannot be read.
         """
-        return self.cache / f"{self.stem}-{cache_key(self.source.name, self.digest_source())}"
+        return self.cache / f"{self.stem}-{cache_key(self.source.name, self.digests)}"
 
-    def digest_source(self) -> dict[str, str]:
-        """Return the SHA-256 of each of the model's files.
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of each of the model's files when they were first looked at.
 
         Raises:
             ModelUnusable: one cannot be read.
         """
-        place = hashlib.sha256(os.fsencode(self.source.directory.resolve())).hexdigest()[:16]
-        memo = self.cache / f".{self.stem}-{place}.digests"
-        try:
-            return digests.compute(self.source.directory, files.find(self.source.directory), memo)
-        except OSError as error:
-            raise files.explain(error) from None
+        return fingerprint.digest(self.source, self.cache)
 
     def use(self) -> Manifest | Unsupported:
         """Return the manifest; as long as this process lives, ``cache.prune`` leaves the artifact alone.

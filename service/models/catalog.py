@@ -2,12 +2,13 @@
 
 import importlib.util
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from service import cpu
 from service.engine.model import Model
 from service.errors import BadSetting, ModelUnusable
-from service.models import cache, export, openvino, sources
+from service.models import cache, export, fingerprint, openvino, sources
 from service.models.artifact import Artifact, Manifest, Unsupported
 from service.models.sources import Source
 from service.models.torch import TorchModel
@@ -52,8 +53,18 @@ def load(settings: Settings, worker: int, workers: int) -> Model:
             if settings.backend == "openvino":
                 raise
             log.warning("%s; serving it with torch, which is slower", error)
+    return _load_torch(source, settings, threads, worker)
+
+
+def _load_torch(source: Source, settings: Settings, threads: int, worker: int) -> Model:
     dtype = "float32" if settings.dtype == "auto" else settings.dtype
-    return TorchModel(source, settings.device, dtype, threads, worker)
+    directory = None
+    with suppress(BadSetting):  # torch needs no cache
+        directory = cache.locate(settings.cache_dir)
+    digests = fingerprint.digest(source, directory)
+    model = TorchModel(source, settings.device, dtype, threads, worker)
+    model.fingerprint = fingerprint.compute(digests, dtype)
+    return model
 
 
 def _load_openvino(artifact: Artifact, manifest: Manifest | Unsupported, dtype: str, threads: int) -> Model:

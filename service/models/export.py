@@ -20,7 +20,7 @@ import numpy as np
 
 from service import cpu
 from service.errors import ModelUnusable, first_line, has_run_out
-from service.models import accuracy, cache, child, digests, files
+from service.models import accuracy, cache, child, digests, files, fingerprint
 from service.models.artifact import Artifact, Manifest, Probes, Stale, Unsupported
 from service.models.openvino import LEAST_COSINE, OpenVinoModel, runtime
 from service.models.reference import plain_attention
@@ -90,12 +90,11 @@ def _explain(artifact: Artifact, error: OSError) -> ModelUnusable:
 
 def _build(artifact: Artifact) -> Manifest | Unsupported:
     started = time.monotonic()
-    source = artifact.digest_source()
     with cache.draft(artifact) as draft:
         log.info("loading the reference")
         reference = TorchModel(artifact.source, "cpu", "float32", cpu.cores())
         manifest = _write_files(draft, reference, _manifest(artifact, reference))
-        if artifact.digest_source() != source:
+        if fingerprint.digest(artifact.source, artifact.cache) != artifact.digests:
             raise ModelUnusable(f"{artifact.source.directory} changed while it was compiled; start again")
         artifact.publish(draft, manifest)
     cache.prune(artifact)
@@ -108,7 +107,10 @@ def _manifest(artifact: Artifact, reference: TorchModel) -> Manifest:
         name=artifact.source.name,
         versions={package: version(package) for package in MADE_WITH},
         dimension=reference.dimension,
-        prompt=reference.tokenizer.prompt,
+        pooling=reference.pooling,
+        normalizes=reference.normalizes,
+        prompts=reference.known_prompts,
+        vocabulary_size=reference.tokenizer.vocabulary_size,
         special_tokens=reference.tokenizer.special_tokens,
         split_special_tokens=reference.tokenizer.split_special_tokens,
         equal_lengths=reference.equal_lengths,
@@ -140,7 +142,7 @@ def _write_files(directory: Path, reference: TorchModel, manifest: Manifest) -> 
 
 
 def _write_probes(directory: Path, reference: TorchModel) -> None:
-    tokens = reference.tokenize(accuracy.texts(reference.tokenizer.max_length, accuracy.COUNT))
+    tokens = reference.tokenize(accuracy.texts(reference.max_length, accuracy.COUNT)).ids
     log.info("computing %d probes of up to %d tokens with the reference", len(tokens), max(map(len, tokens)))
     expected = np.concatenate([reference.embed([each]) for each in tokens])
     (directory / "tokenizer.json").write_text(reference.tokenizer.serialized(), encoding="utf-8")
@@ -164,19 +166,19 @@ def _give_up(directory: Path, manifest: Manifest, error: Exception) -> Unsupport
 
 
 def _convert(reference: TorchModel, path: Path) -> None:
-    """Trace the pipeline, pooling and normalisation included, on a batch with padding, and save it in float32."""
+    """Trace the pipeline, pooling included and a last Normalize not, on a batch with padding; save it in float32."""
     import torch
 
     class Pipeline(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.pipeline = reference.pipeline
+            self.body = reference.body
 
         def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
             return reference.forward(first, second)
 
     log.info("tracing and converting the graph")
-    batch = reference.tokenize([accuracy.PASSAGE[:length] for length in (60, 20, 4)])
+    batch = reference.tokenize([accuracy.PASSAGE[:length] for length in (60, 20, 4)]).ids
     example = tuple(torch.from_numpy(array) for array in reference.layout.arrays(batch))
     with _same_logging(), warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # the tracer's worries, which the comparison that follows settles

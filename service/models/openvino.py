@@ -10,9 +10,10 @@ from typing import Any
 from service import cpu
 from service.engine.model import PaddingLimits, TokenIds, Vectors
 from service.errors import ModelUnusable
-from service.models import accuracy
+from service.models import accuracy, fingerprint
 from service.models.artifact import Artifact, Manifest
 from service.models.batches import EQUAL_LENGTHS
+from service.models.reader import Reader
 from service.models.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -32,34 +33,35 @@ MAX_BATCH_TOKENS = 512
 PADDING_LIMITS = PaddingLimits(ratio=1.25, slack=8)
 
 
-class OpenVinoModel:
-    """A compiled sentence-transformers pipeline: pooling, dense layers and normalisation are inside its graph."""
+class OpenVinoModel(Reader):
+    """A compiled sentence-transformers pipeline: its graph has pooling and dense layers, and no last Normalize."""
+
+    backend = "openvino"
 
     def __init__(self, directory: Path, manifest: Manifest, dtype: str, threads: int) -> None:
         self.name = manifest.name
         self.revision: str | None = None
+        self.dtype = dtype
+        self.pooling = manifest.pooling
+        self.normalizes = manifest.normalizes
         self.dimension = manifest.dimension
         self.max_batch_tokens = MAX_BATCH_TOKENS
         self.padding_limits = EQUAL_LENGTHS if manifest.equal_lengths else PADDING_LIMITS
         self._layout = manifest.layout
-        self.tokenizer = Tokenizer(
+        tokenizer = Tokenizer(
             (directory / "tokenizer.json").read_text(encoding="utf-8"),
-            manifest.prompt,
             special_tokens=manifest.special_tokens,
             split_special_tokens=manifest.split_special_tokens,
+            vocabulary_size=manifest.vocabulary_size,
         )
-        self.max_length = self.tokenizer.max_length
+        super().__init__(tokenizer, manifest.prompts)
         self._request = _compile(directory / "model.xml", dtype, threads).create_infer_request()
         # The first batch allocates. It must also run alone: two threads that meet in the binding's first use of a
         # tensor wait for each other for ever, one for the GIL, the other for a C++ static's guard (OpenVINO 2026.4).
-        self.embed(self.tokenize(["", "a b"]))
-
-    def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
-        """Return the token ids of each text, cut at the model's length."""
-        return self.tokenizer.encode(texts)
+        self.embed(self.tokenize(["", "a b"]).ids)
 
     def embed(self, batch: Sequence[TokenIds]) -> Vectors:
-        """Return float32 of shape (len(batch), dimension)."""
+        """Return float32 of shape (len(batch), dimension), not normalised."""
         tensors = [runtime().Tensor(array, shared_memory=True) for array in self._layout.arrays(batch)]
         for index, tensor in enumerate(tensors):
             self._request.set_input_tensor(index, tensor)
@@ -83,6 +85,7 @@ def load(artifact: Artifact, manifest: Manifest, dtype: str, threads: int) -> Op
     chosen = ("bfloat16" if cpu.has_bfloat16() else "float32") if dtype == "auto" else dtype
     model = OpenVinoModel(artifact.directory, manifest, chosen, threads)
     model.revision = artifact.source.revision
+    model.fingerprint = fingerprint.compute(artifact.digests, chosen)
     cosine = manifest.cosines.get(chosen) if manifest.cpu == cpu.name() else None
     if cosine is None:
         known = artifact.probes()
@@ -98,7 +101,7 @@ def load(artifact: Artifact, manifest: Manifest, dtype: str, threads: int) -> Op
     log.info(
         "%s: %d dimensions, at most %s tokens a text, OpenVINO %s with %d threads, "
         "cosine to float32 sentence-transformers >= %.6f, ready in %.2f s",
-        *(model.name, model.dimension, model.tokenizer.max_length, chosen, threads, cosine, time.monotonic() - started),
+        *(model.name, model.dimension, model.max_length, chosen, threads, cosine, time.monotonic() - started),
     )
     return model
 

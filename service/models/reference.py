@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.errors import ModelUnusable, first_line
-from service.models import accuracy, kind
+from service.models import accuracy, kind, pipeline
 from service.models.batches import Layout
 from service.models.tokenizer import Tokenizer
 
@@ -64,14 +64,14 @@ def tokenizer_of(model: "SentenceTransformer", layout: Layout) -> Tokenizer:
     padded = layout.kind == "padded"
     model.preprocess(["a"])  # sets the side and the length at which the Rust tokenizer cuts
     rust = getattr(model.tokenizer, "backend_tokenizer", model.tokenizer)
-    prompt = model.prompts.get(model.default_prompt_name or "") or ""
     tokenizer = Tokenizer(
         rust.to_str(),
-        prompt,
         special_tokens=padded,
         split_special_tokens=rust.encode_special_tokens,
+        vocabulary_size=pipeline.count_vocabulary(model),
     )
-    positions = _count_positions(model, layout, int(tokenizer.encode(["a"])[0].max())) if padded else None
+    [token_ids] = tokenizer.encode(["a"]).ids
+    positions = _count_positions(model, layout, int(token_ids.max())) if padded else None
     if positions and positions < (tokenizer.max_length or positions + 1):
         tokenizer.limit(positions)
     if padded and tokenizer.max_length is None:
@@ -179,7 +179,7 @@ def _check_weights(directory: Path, model: "SentenceTransformer", missing: list[
 def _mention_prompts(directory: Path, model: "SentenceTransformer") -> None:
     names = [name for name, prompt in model.prompts.items() if prompt and name != model.default_prompt_name]
     if names:
-        log.info("%s has prompts that are not put before texts: %s", directory, ", ".join(names))
+        log.info("%s has prompts that a request may ask for: %s", directory, ", ".join(names))
 
 
 def _count_positions(model: "SentenceTransformer", layout: Layout, token: int) -> int | None:

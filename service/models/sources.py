@@ -15,6 +15,9 @@ EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
+#: Characters of a stem: a file's name has at most 255 bytes, and artifacts, locks and drafts add theirs.
+MAX_STEM = 100
+
 
 class Source(NamedTuple):
     """A model's public name, the directory that holds it, and its commit on the Hub if it came from there."""
@@ -22,6 +25,11 @@ class Source(NamedTuple):
     name: str
     directory: Path
     revision: str | None = None
+
+    @property
+    def stem(self) -> str:
+        """The name in characters that begin a file's name and are the same in every locale."""
+        return re.sub(r"[^\w.-]", "_", self.name.replace("/", "--"), flags=re.ASCII)[:MAX_STEM]
 
 
 def find(model: str, revision: str = "main") -> Source:

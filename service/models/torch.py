@@ -10,8 +10,9 @@ import numpy as np
 
 from service.engine.model import PaddingLimits, TokenIds, Vectors
 from service.errors import ModelUnusable, first_line, has_run_out
-from service.models import accuracy, reference, sources
+from service.models import accuracy, pipeline, reference, sources
 from service.models.batches import EQUAL_LENGTHS
+from service.models.reader import Reader
 from service.models.sources import Source
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ SPECIAL_STRINGS = 32
 SHORT_PROBE_TOKENS = 128
 
 
-class TorchModel:
+class TorchModel(Reader):
     """A sentence-transformers model whose tokenizer and padding are ours and whose forward is its own.
 
     Loading it compares both ways on a few texts, which also warms it up.
@@ -56,20 +57,26 @@ class TorchModel:
         ModelUnusable: the files are not a model, or one whose vectors cannot be reproduced here.
     """
 
+    backend = "torch"
+
     def __init__(self, source: Source, device: str, dtype: str, threads: int, worker: int = 1) -> None:
         started = time.monotonic()
         sources.verify(source)
+        self.dtype = dtype
         self.name = source.name
         self.revision = source.revision
         self.pipeline = reference.load(source.directory, _pick_device(device, worker), threads)
         if dtype == "float32":
             self.pipeline.float()
+        self.body, self.normalizes = pipeline.split(self.pipeline)
+        self.pooling = pipeline.pooling_of(self.pipeline)
         self.max_batch_tokens = MAX_BATCH_TOKENS[self.pipeline.device.type]
         self.padding_limits = PADDING_LIMITS[self.pipeline.device.type]
         try:
             self.layout = reference.layout_of(self.pipeline)
-            self.tokenizer = reference.tokenizer_of(self.pipeline, self.layout)
-            self.max_length = self.tokenizer.max_length
+            prompts = pipeline.prompts_of(self.pipeline)
+            super().__init__(reference.tokenizer_of(self.pipeline, self.layout), prompts)
+            self._prompt_tokens = self.tokenizer.count_prompt_tokens(prompts.own)
             cosine = self._verify(source.directory, dtype)
         except ModelUnusable:
             raise
@@ -79,18 +86,14 @@ class TorchModel:
         log.info(
             "%s: %d dimensions, at most %s tokens a text, torch %s on %s with %d threads, "
             "cosine to float32 sentence-transformers >= %.6f, ready in %.1f s",
-            *(self.name, self.dimension, self.tokenizer.max_length, dtype, self.pipeline.device, threads, cosine),
+            *(self.name, self.dimension, self.max_length, dtype, self.pipeline.device, threads, cosine),
             time.monotonic() - started,
         )
         if self.pipeline.device.type == "cuda":
             _log_memory(self.pipeline.device, worker)
 
-    def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
-        """Return the token ids of each text, cut at the model's length."""
-        return self.tokenizer.encode(texts)
-
     def embed(self, batch: Sequence[TokenIds]) -> Vectors:
-        """Return float32 of shape (len(batch), dimension)."""
+        """Return float32 of shape (len(batch), dimension), not normalised."""
         import torch
 
         with torch.inference_mode():
@@ -106,26 +109,28 @@ class TorchModel:
             torch.cuda.empty_cache()
 
     def forward(self, first: "torch.Tensor", second: "torch.Tensor") -> "torch.Tensor":
-        """Return the vectors of the two arrays of a batch, as ``Layout`` names them."""
+        """Return the vectors of the two arrays of a batch, as ``Layout`` names them; not normalised."""
         features = dict(zip(self.layout.names, (first, second), strict=True))
-        output = self.pipeline({**features, "prompt_length": self.tokenizer.prompt_tokens})
-        vectors: torch.Tensor = output["sentence_embedding"][:, : self.pipeline.truncate_dim]
+        output = self.body({**features, "prompt_length": self._prompt_tokens})
+        vectors: torch.Tensor = output[pipeline.VECTORS][:, : self.pipeline.truncate_dim]
         return vectors
 
     def _verify(self, directory: Path, dtype: str) -> float:
         """Compare with ``SentenceTransformer.encode``, take on ``dtype``, and return the smallest cosine."""
         import torch
 
-        texts = accuracy.texts(self.tokenizer.max_length, PROBES)
-        tokens = self.tokenize(texts)
+        texts = accuracy.texts(self.max_length, PROBES)
+        tokens = self.tokenize(texts).ids
         vectors = np.concatenate([self.embed([each]) for each in tokens])
         self.dimension = vectors.shape[1]
         known = [i for i in self._compare_tokens(directory, texts) if len(tokens[i])]
         expected = self.pipeline.encode([texts[i] for i in known], batch_size=1, show_progress_bar=False)
-        if not np.allclose(vectors[known], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max()):
+        ours = accuracy.normalize(vectors[known]) if self.normalizes else vectors[known]
+        theirs = accuracy.normalize(expected) if self.normalizes else expected  # truncate_dim shortens them
+        if not np.allclose(ours, theirs, rtol=1e-3, atol=1e-4 * np.abs(theirs).max()):
             raise ModelUnusable(
                 f"{directory}: its vectors here differ from SentenceTransformer.encode by up to "
-                f"{np.abs(vectors[known] - expected).max():.2g}; models with such preprocessing are not supported"
+                f"{np.abs(ours - theirs).max():.2g}; models with such preprocessing are not supported"
             )
         self._compare_neighbours(tokens, vectors)
         self.pipeline.to(getattr(torch, dtype))
@@ -139,15 +144,14 @@ class TorchModel:
 
     def _compare_tokens(self, directory: Path, texts: list[str]) -> list[int]:
         """Compare token ids with the reference's; return the indices of ``texts`` that it reads as far as we do."""
-        limit = self.tokenizer.max_length
+        limit, prompt = self.max_length, self.known_prompts.own or None
         special = " a ".join(self.tokenizer.special_strings()[:SPECIAL_STRINGS])
         read = []
         for index, text in enumerate([*texts, special, accuracy.long_text(limit)]):
-            prompt = self.tokenizer.prompt or None
             theirs = self.pipeline.preprocess([text], prompt=prompt)["input_ids"].flatten().numpy()
             if limit is not None and len(theirs) > limit:
                 continue  # the reference has no limit, or one that its positions do not reach
-            if not np.array_equal(theirs, self.tokenize([text])[0]):
+            if not np.array_equal(theirs, self.tokenize([text]).ids[0]):
                 raise ModelUnusable(
                     f"{directory}: its token ids here differ from those of SentenceTransformer for {text[:40]!r}; "
                     "models with such preprocessing are not supported"

@@ -8,9 +8,10 @@ import pytest
 from service.errors import BadSetting, ModelUnusable
 from service.models import artifact as module
 from service.models import cache, digests
-from service.models.artifact import MAX_NAME, Artifact, Manifest, Stale, Unsupported, cache_key
+from service.models.artifact import Artifact, Manifest, Stale, Unsupported, cache_key
 from service.models.batches import Layout
-from service.models.sources import Source
+from service.models.prompts import Prompts
+from service.models.sources import MAX_STEM, Source
 
 FILES = ("model.xml", "model.bin", "tokenizer.json")
 
@@ -49,7 +50,10 @@ def manifest(files):
         versions={},
         files=files,
         dimension=4,
-        prompt="",
+        pooling="mean",
+        normalizes=False,
+        prompts=Prompts(),
+        vocabulary_size=1,
         special_tokens=True,
         split_special_tokens=False,
         equal_lengths=False,
@@ -125,7 +129,7 @@ def test_any_name_makes_a_plain_directory_name(source, directory, name):
     made = publish(Artifact(source._replace(name=name), directory)).directory.name
 
     assert made.isascii()
-    assert len(made) <= MAX_NAME + 17
+    assert len(made) <= MAX_STEM + 17
 
 
 def test_long_names_that_begin_alike_have_artifacts_of_their_own(source, directory):

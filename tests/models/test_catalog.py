@@ -1,5 +1,7 @@
 """Which backend serves: torch on a GPU, OpenVINO on a CPU, torch where OpenVINO cannot."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from service.errors import BadSetting, ModelUnusable
@@ -21,6 +23,7 @@ class Backends:
         monkeypatch.setattr(catalog.export, "ensure", lambda _: self.manifest)
         monkeypatch.setattr(catalog.openvino, "load", self.openvino)
         monkeypatch.setattr(catalog, "TorchModel", self.torch)
+        monkeypatch.setattr(catalog.fingerprint, "digest", lambda *_: {})
 
     def openvino(self, _artifact, _manifest, dtype, threads):
         if self.refuse:
@@ -29,6 +32,7 @@ class Backends:
 
     def torch(self, _source, device, dtype, threads, _worker):
         self.loaded.append(("torch", device, dtype, threads))
+        return SimpleNamespace()
 
 
 def loaded(monkeypatch, *, gpu=False, refuse=False, manifest=None, **settings):

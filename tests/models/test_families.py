@@ -155,7 +155,7 @@ def test_a_vector_that_is_not_finite_is_never_an_answer(tmp_path, backend):
     model = getattr(served, backend)()
 
     with pytest.raises(FloatingPointError, match="the model gave NaN or infinity"):
-        model.embed(model.tokenize(["time", "thing"]))
+        model.embed(model.tokenize(["time", "thing"]).ids)
 
 
 def test_prompts_that_are_not_applied_are_mentioned(copy, caplog):
@@ -163,4 +163,4 @@ def test_prompts_that_are_not_applied_are_mentioned(copy, caplog):
     caplog.set_level("INFO")
     load_torch(copy)
 
-    assert "has prompts that are not put before texts: query" in caplog.text
+    assert "has prompts that a request may ask for: query" in caplog.text

@@ -51,7 +51,7 @@ def test_token_counts_are_those_of_sentence_transformers(model, reference):
 
     expected = [[int(token) for token in reference.tokenize([text])["input_ids"][0]] for text in texts]
 
-    assert [list(tokens) for tokens in model.tokenize(texts)] == expected
+    assert [list(tokens) for tokens in model.tokenize(texts).ids] == expected
 
 
 def test_a_prompt_and_a_dense_layer_are_served_as_they_are(tmp_path):
