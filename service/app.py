@@ -5,8 +5,22 @@ import time
 
 from flask import Flask
 
-from service import cpu, keys
-from service.api import chat, faults, gate, notes, ollama, openai, operations, weaviate
+from service import __version__, cpu, keys
+from service.api import (
+    chat,
+    faults,
+    gate,
+    info,
+    notes,
+    ollama,
+    openai,
+    operations,
+    platforms,
+    similarity,
+    tei,
+    tokens,
+    weaviate,
+)
 from service.api.door import Door
 from service.api.envelope import STATUS, envelope
 from service.api.ledger import Ledger
@@ -22,7 +36,7 @@ from service.models import catalog
 from service.settings import Settings
 
 #: Each has routes that embed, and says in its own words why it refuses.
-DIALECTS = (openai, notes, ollama, weaviate, chat)
+DIALECTS = (openai, notes, tei, similarity, tokens, platforms, ollama, weaviate, chat)
 
 #: Bodies of the largest size that a worker holds at a time.
 HELD_BODIES = 4
@@ -48,10 +62,12 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
         TRUNCATE=settings.truncate,
         TOKEN_IDS=settings.token_ids,
         STARTED=int(time.time()),
+        VERSION=__version__,
     )
     app.extensions.update(engine=engine.get, metrics=lambda: scrape.read(metrics))
     faults.register(app, STATUS, envelope)
     app.register_blueprint(operations.routes)
+    app.register_blueprint(info.routes)
     for dialect in DIALECTS:
         app.register_blueprint(dialect.routes)
     if settings.api_keys_file:

@@ -8,9 +8,12 @@
     │   └── MasterBusy        the master answered late or in part; it may answer the next time
     └── RequestError      one request cannot be answered; the next one may
         ├── InvalidInput      the request cannot be served as written
+        │   ├── Malformed         the body is not JSON
+        │   ├── Empty             the request holds nothing to work on
         │   └── TooLong           a text is longer than the model reads, and the request forbids to cut it
         ├── BodyLate          the body took too long to arrive
         ├── UnknownModel      the request asks about a model that is not served here
+        ├── WrongModel        the model served here gives something else than the request asks for
         ├── OtherModel        the request wants vectors of a model whose fingerprint is another one
         ├── InvalidKey        the request has no API key, or one that is not known
         ├── KeyExhausted      the API key has used its tokens; it may be used later
@@ -76,6 +79,14 @@ class InvalidInput(RequestError):
         self.index = index
 
 
+class Malformed(InvalidInput):
+    """The body of the request is not JSON."""
+
+
+class Empty(InvalidInput):
+    """The request holds nothing to work on, such as an empty list."""
+
+
 class TooLong(InvalidInput):
     """A text is longer than the model reads, and the request forbids to cut it."""
 
@@ -86,6 +97,10 @@ class BodyLate(RequestError):
 
 class UnknownModel(RequestError):
     """The request asks about a model that is not served here."""
+
+
+class WrongModel(RequestError):
+    """The model served here gives something else than the request asks for."""
 
 
 class OtherModel(RequestError):

@@ -8,6 +8,8 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+from service import __version__
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -25,6 +27,10 @@ def imports(path):
 
 def test_pypi_refuses_the_package():
     assert "Private :: Do Not Upload" in PROJECT["classifiers"]
+
+
+def test_the_service_tells_the_version_of_the_package():
+    assert __version__ == PROJECT["version"]
 
 
 def test_every_package_that_the_service_imports_is_declared():

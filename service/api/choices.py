@@ -2,6 +2,7 @@
 
 from typing import Literal, NamedTuple
 
+import orjson
 from flask import current_app
 
 from service.engine.model import Model, Side
@@ -44,8 +45,8 @@ def find_prompt(model: Model, name: str | None, purpose: str | None = None) -> s
     """
     if name:
         if name not in model.prompts:
-            known = ", ".join(model.prompts) or "none"
-            raise InvalidInput(f"prompt_name: {model.name} has no prompt {name[:50]!r}; it has {known}", "prompt_name")
+            known = f"Available prompts: {orjson.dumps(list(model.prompts)).decode()}"  # clients of TEI look for it
+            raise InvalidInput(f"prompt_name: {model.name} has no prompt {name[:50]!r}. {known}", "prompt_name")
         return model.prompts[name]
     names = PURPOSES.get(purpose or "", (purpose or "",))
     return next((model.prompts[each] for each in names if each in model.prompts), None)

@@ -7,9 +7,12 @@ from service.api.faults import Fault
 
 STATUS = {
     errors.InvalidInput: 400,
+    errors.Malformed: 400,
+    errors.Empty: 400,
     errors.TooLong: 400,
     errors.BodyLate: 408,
     errors.UnknownModel: 404,
+    errors.WrongModel: 400,
     errors.OtherModel: 409,
     errors.InvalidKey: 401,
     errors.KeyExhausted: 429,

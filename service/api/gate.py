@@ -9,7 +9,7 @@ from service.errors import InvalidKey, KeyExhausted
 from service.keys import Allowance, Key, Keyring
 
 #: For supervisors; none of them tells anything about texts.
-OPEN_ROUTES = {"/livez", "/readyz", "/health", "/metrics"}
+OPEN_ROUTES = {"/", "/ping", "/livez", "/readyz", "/health", "/metrics"}
 
 
 class Gate:
@@ -26,7 +26,7 @@ class Gate:
             InvalidKey: it has none, or one that is not in the file.
             KeyExhausted: the key has used its tokens.
         """
-        if request.url_rule is not None and request.url_rule.rule in OPEN_ROUTES:
+        if request.url_rule is not None and request.url_rule.rule in OPEN_ROUTES and request.method != "POST":
             return
         g.key = key = self._find()
         exchange.current().fields["key"] = key.name

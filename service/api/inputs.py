@@ -1,6 +1,7 @@
 """What clients send as texts: strings, token ids, and objects that hold a text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import msgspec
@@ -8,7 +9,7 @@ from flask import current_app
 
 from service.api import cl100k
 from service.engine.model import Input, Model
-from service.errors import InvalidInput
+from service.errors import Empty, InvalidInput
 
 
 class Text(msgspec.Struct):
@@ -28,18 +29,28 @@ def flatten(given: str | Sequence[Item], field: str = "input") -> list[Input]:
     """Return texts and lists of token ids, 1 to EMBED_MAX_INPUTS of them.
 
     Raises:
-        InvalidInput: there are none or too many, or numbers stand among texts.
+        Empty: there are none, or an item has no token ids.
+        InvalidInput: there are too many, or numbers stand among texts.
     """
     if isinstance(given, str):
         return [given]
     if not given:
-        raise InvalidInput(f"{field} is an empty list; send at least one text", field)
+        raise Empty(f"{field} is an empty list; send at least one text", field)
     if all(isinstance(each, int) for each in given):
         return [given]  # type: ignore[list-item]  # checked above
-    limit = current_app.config["MAX_INPUTS"]
-    if len(given) > limit:
-        raise InvalidInput(f"{field} has {len(given)} texts; send at most {limit} at a time", field)
+    check_count(len(given), field)
     return [_item(each, field, index) for index, each in enumerate(given)]
+
+
+def check_count(texts: int, field: str) -> None:
+    """Check how many texts a request has.
+
+    Raises:
+        InvalidInput: there are more than EMBED_MAX_INPUTS.
+    """
+    limit = current_app.config["MAX_INPUTS"]
+    if texts > limit:
+        raise InvalidInput(f"{field} has {texts} texts; send at most {limit} at a time", field)
 
 
 def translate(items: list[Input], model: Model, vocabulary: Vocabulary, field: str = "input") -> list[Input]:
@@ -60,13 +71,26 @@ def translate(items: list[Input], model: Model, vocabulary: Vocabulary, field: s
     ]
 
 
+@contextmanager
+def naming(names: Sequence[str]) -> Iterator[None]:
+    """Name the item of an error as the caller does, such as ``texts[3]``; the engine says ``input[3]``."""
+    try:
+        yield
+    except InvalidInput as error:
+        if error.index is None:
+            raise
+        name = names[error.index]
+        message = str(error).replace(f"input[{error.index}]", name, 1)
+        raise type(error)(message, name.partition("[")[0], error.index) from None
+
+
 def _item(each: Item, field: str, index: int) -> Input:
     if isinstance(each, Text):
         return each.text
     if isinstance(each, int):
         raise InvalidInput(f"{field}[{index}]: expected a text, got a number", field, index)
     if not each and isinstance(each, list):
-        raise InvalidInput(f"{field}[{index}] is an empty list of token ids; send at least one", field, index)
+        raise Empty(f"{field}[{index}] is an empty list of token ids; send at least one", field, index)
     return each
 
 

@@ -1,11 +1,11 @@
-"""``POST /embed``: the answer of the original notes' service, with true token counts."""
+"""``POST /embed``: the answer of the original notes' service to ``input``, and TEI's to ``inputs``."""
 
 from flask import Blueprint, Response
 
-from service.api import faults
+from service.api import faults, tei
 from service.api.envelope import STATUS, envelope
 from service.api.openai import Request, ask, embeddings_list
-from service.api.wire import read, reply
+from service.api.wire import peek, read, reply
 
 routes = Blueprint("notes", __name__)
 refuse = faults.register(routes, STATUS, envelope)
@@ -13,7 +13,9 @@ refuse = faults.register(routes, STATUS, envelope)
 
 @routes.post("/embed")
 def create_embeddings() -> Response:
-    """Embed ``input``; the answer names the loaded model, not the requested one."""
+    """Embed ``input``; the answer names the loaded model, not the requested one, and has true token counts."""
+    if peek(tei.Peek).has_inputs():
+        return tei.take_over(tei.embed)
     body = read(Request)
     embeddings = ask(body, body.model)
     return reply(embeddings_list(embeddings, Request(body.input), model=None))

@@ -15,6 +15,8 @@ def livez() -> Response:
 
 @routes.get("/readyz")
 @routes.get("/health")
+@routes.get("/ping")
+@routes.get("/")
 def readyz() -> Response:
     """Answer 200 if the model can answer requests."""
     if not engine().is_ready():

@@ -8,14 +8,14 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 import orjson
-from flask import Response, current_app, request
+from flask import Response, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from service.api import exchange, gate
 from service.api.exchange import FINGERPRINT
 from service.engine.engine import Engine, Options
 from service.engine.model import Embeddings, Input, Model
-from service.errors import InvalidInput, OtherModel, split_complaint
+from service.errors import InvalidInput, Malformed, OtherModel, split_complaint
 
 Shape = TypeVar("Shape")
 
@@ -63,16 +63,25 @@ def read(shape: type[Shape]) -> Shape:
     """Decode the request body as ``shape``, whatever its Content-Type.
 
     Raises:
-        InvalidInput: the body is not JSON or does not fit; the error names the member.
+        Malformed: the body is not JSON.
+        InvalidInput: it does not fit; the error names the member.
         RequestEntityTooLarge: the body is longer than EMBED_MAX_BODY_BYTES.
         UnsupportedMediaType: the body is compressed.
     """
-    _refuse_compression()
-    body = _read_body()
+    body = g.pop("body") if "body" in g else _receive()
     try:
         return _decode(body, shape)
     except RecursionError:
-        raise InvalidInput("the body is nested too deeply; send fewer levels of lists and objects") from None
+        raise Malformed("the body is nested too deeply; send fewer levels of lists and objects") from None
+
+
+def peek(shape: type[Shape]) -> Shape:
+    """Decode the members of ``shape`` and keep the body for ``read``, which complains if it cannot be decoded."""
+    g.body = _receive()
+    try:
+        return msgspec.json.decode(g.body, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return shape()
 
 
 def reply(body: Any, status: int = 200) -> Response:
@@ -122,7 +131,8 @@ def _refuse_compression() -> None:
         raise UnsupportedMediaType(f"the body is compressed ({coding}); send it without Content-Encoding: {coding}")
 
 
-def _read_body() -> bytes:
+def _receive() -> bytes:
+    _refuse_compression()
     body = request.get_data(cache=False)
     if not request.content_length and request.environ["wsgi.input"].read(1):
         raise RequestEntityTooLarge  # Werkzeug cuts a chunked body at the limit without an error
@@ -138,7 +148,7 @@ def _decode(body: bytes, shape: type[Shape]) -> Shape:
         hint = getattr(shape, "HINTS", {}).get(field, "")
         raise InvalidInput(f"{member or 'the body'}: {problem}{hint}", field) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # bad UTF-8 is the latter: jcrist/msgspec#714
-        raise InvalidInput(_explain_syntax(body, error)) from None
+        raise Malformed(_explain_syntax(body, error)) from None
 
 
 def _explain_syntax(body: bytes, error: Exception) -> str:
@@ -157,4 +167,4 @@ def _explain_syntax(body: bytes, error: Exception) -> str:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise InvalidInput(f"{name} is not a JSON number; send null or leave the member out")
+    raise Malformed(f"{name} is not a JSON number; send null or leave the member out")

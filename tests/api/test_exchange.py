@@ -109,7 +109,7 @@ def test_server_timing_tells_the_client_where_the_time_went(ask):
 @pytest.mark.parametrize(
     ("asked", "body", "expected"),
     [
-        ("POST /embed", b"{", ("INFO", "refused request", 400, "InvalidInput")),
+        ("POST /embed", b"{", ("INFO", "refused request", 400, "Malformed")),
         ("GET /nowhere", b"", ("INFO", "refused request", 404, "NotFound")),
         ("GET /v1/models/x", b"", ("INFO", "refused request", 404, "UnknownModel")),
         ("GET /embed", b"", ("INFO", "refused request", 405, "MethodNotAllowed")),

@@ -70,14 +70,18 @@ def test_no_part_of_a_refused_key_is_shown_or_logged(ask, caplog):
     assert "something" not in answer.text + str(answer.headers) + caplog.text
 
 
-@pytest.mark.parametrize("route", ["/", "/nowhere", "/v1/models", "/embed", "/readyz/../v1/models"])
+@pytest.mark.parametrize("route", ["/nowhere", "/v1/models", "/embed", "/readyz/../v1/models"])
 def test_every_other_route_needs_a_key(guarded, route):
     client = guarded.test_client()
 
     assert {client.open(route, method=method).status_code for method in ("GET", "POST", "OPTIONS")} == {401}
 
 
-@pytest.mark.parametrize("route", ["/livez", "/readyz", "/readyz/", "/metrics"])
+def test_texts_sent_to_the_root_need_a_key(guarded):
+    assert guarded.test_client().post("/", json={"inputs": "abc"}).status_code == 401
+
+
+@pytest.mark.parametrize("route", ["/", "/ping", "/livez", "/readyz", "/readyz/", "/metrics"])
 def test_supervisors_need_no_key(guarded, route):
     assert guarded.test_client().get(route).status_code != 401
 

@@ -131,7 +131,7 @@ def test_an_unknown_prompt_is_refused_with_those_there_are(client):
     answer = client.post("/v1/embeddings", json={"input": "abc", "prompt_name": "poem"})
 
     assert answer.status_code == 400
-    assert "it has query" in answer.json["message"]
+    assert 'Available prompts: ["query"]' in answer.json["message"]
 
 
 def test_a_cut_is_told_in_a_header_and_in_the_answer(client, model):
