@@ -78,7 +78,10 @@ def test_every_other_route_needs_a_key(guarded, route):
 
 
 def test_texts_sent_to_the_root_need_a_key(guarded):
-    assert guarded.test_client().post("/", json={"inputs": "abc"}).status_code == 401
+    answer = guarded.test_client().post("/", json={"inputs": "abc"})
+
+    assert answer.status_code == 401
+    assert answer.json["error_type"] == "Validation"
 
 
 @pytest.mark.parametrize("route", ["/", "/ping", "/livez", "/readyz", "/readyz/", "/metrics"])

@@ -133,6 +133,10 @@ def test_too_many_texts_are_refused(client):
     assert refused(client.post("/embed", json={"inputs": ["a"] * 2049}))[:2] == (422, "Validation")
 
 
+def test_a_body_over_the_limit_is_refused(client):
+    assert refused(client.post("/", json={"inputs": "a" * 20_001}))[:2] == (413, "Validation")
+
+
 def test_a_bug_is_answered_with_a_constant_sentence(client, model, caplog):
     model.tokenize = lambda *_: {}["secret"]
     answer = client.post("/embed", json={"inputs": "a"}, buffered=True)
