@@ -8,6 +8,7 @@ from flask import Flask
 from service import __version__, cpu, keys
 from service.api import (
     chat,
+    cohere,
     faults,
     gate,
     info,
@@ -16,6 +17,7 @@ from service.api import (
     openai,
     operations,
     platforms,
+    rerank,
     similarity,
     tei,
     tokens,
@@ -36,7 +38,7 @@ from service.models import catalog
 from service.settings import Settings
 
 #: Each has routes that embed, and says in its own words why it refuses.
-DIALECTS = (openai, notes, tei, similarity, tokens, platforms, ollama, weaviate, chat)
+DIALECTS = (openai, notes, cohere, rerank, tei, similarity, tokens, platforms, ollama, weaviate, chat)
 
 #: Bodies of the largest size that a worker holds at a time.
 HELD_BODIES = 4

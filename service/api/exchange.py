@@ -82,7 +82,7 @@ class Exchange:
     def end_step(self, name: str) -> None:
         """Note that a step ends here, and the next one begins."""
         now = time.monotonic()
-        self.seconds[name] = now - self._step_began
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._step_began
         self._step_began = now
 
     def describe(self) -> dict[str, Any]:

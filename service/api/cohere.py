@@ -1,0 +1,128 @@
+"""The Cohere dialect: ``POST /v1/embed`` and ``/v2/embed``.
+
+https://docs.cohere.com/reference/embed
+"""
+
+import uuid
+from typing import Any, ClassVar, Literal
+
+import msgspec
+from flask import Blueprint, Response
+
+from service.api import faults, outputs
+from service.api.choices import Truncate, decide_cut, find_prompt
+from service.api.envelope import STATUS, envelope
+from service.api.inputs import flatten, naming
+from service.api.wire import embed, engine, read, reply
+from service.engine.engine import Options
+from service.engine.model import Embeddings, Reading
+from service.errors import InvalidInput
+
+routes = Blueprint("cohere", __name__)
+refuse = faults.register(routes, STATUS, envelope)
+
+Kind = outputs.Kind | Literal["base64"]
+
+
+class Part(msgspec.Struct):
+    """A part of an input: a text, or an image, which has none."""
+
+    text: str | None = None
+
+
+class Item(msgspec.Struct):
+    """An input in parts."""
+
+    content: list[Part]
+
+
+class Request(msgspec.Struct):
+    """A request for embeddings: other members are ignored, null counts as absent."""
+
+    HINTS: ClassVar = {
+        "texts": "; send a list of strings",
+        "inputs": '; send a list of {"content": [{"type": "text", "text": "..."}]}',
+        "embedding_types": "; send a list of float, int8, uint8, binary, ubinary and base64",
+        "output_dimension": "; send a positive integer, or leave it out for all",
+        "truncate": "; send NONE, START or END",
+    }
+
+    texts: list[str] | None = None
+    inputs: list[Item] | None = None
+    images: list[Any] | None = None
+    model: str | None = None
+    input_type: str | None = None
+    embedding_types: list[Kind] | None = None
+    output_dimension: int | None = None
+    truncate: Truncate | None = None
+
+    def items(self) -> tuple[str, list[str]]:
+        """Return the member that holds the texts, and the texts.
+
+        Raises:
+            InvalidInput: there are none, or images among them.
+        """
+        if self.images:
+            raise InvalidInput("images: this service embeds texts only; send texts", "images")
+        if self.texts is not None:
+            return "texts", self.texts
+        if self.inputs is None:
+            raise InvalidInput("texts is missing; send a list of strings", "texts")
+        return "inputs", [_join(item, index) for index, item in enumerate(self.inputs)]
+
+
+@routes.post("/v1/embed")
+def create_embeddings_v1() -> Response:
+    """Embed texts; the answer is a plain list of floats unless types are asked for."""
+    body = read(Request)
+    texts, embeddings = ask(body)
+    if body.embedding_types:
+        return reply(answer("1", texts, embeddings, by_type(embeddings, body.embedding_types)))
+    return reply(answer("1", texts, embeddings, list(embeddings.vectors)))
+
+
+@routes.post("/v2/embed")
+def create_embeddings_v2() -> Response:
+    """Embed texts; the answer has a list for each type."""
+    body = read(Request)
+    texts, embeddings = ask(body)
+    return reply(answer("2", texts, embeddings, by_type(embeddings, body.embedding_types or ["float"])))
+
+
+def ask(body: Request) -> tuple[list[str], Embeddings]:
+    """Embed what ``body`` asks for; return the texts with their embeddings."""
+    loaded = engine(body.model)
+    field, texts = body.items()
+    cut = decide_cut(body.truncate)
+    reading = Reading(find_prompt(loaded.model, None, body.input_type), cut.side)
+    options = Options(reading, body.output_dimension, refuse_long=cut.refuse)
+    inputs = flatten(texts, field)
+    with naming([f"{field}[{index}]" for index in range(len(inputs))]):
+        return texts, embed(loaded, inputs, options)
+
+
+def by_type(embeddings: Embeddings, kinds: list[Kind]) -> dict[str, Any]:
+    """Return the vectors in each of these types; base64 holds floats."""
+    return {
+        kind: outputs.encode(embeddings.vectors, "float" if kind == "base64" else kind, base64=kind == "base64")
+        for kind in kinds
+    }
+
+
+def answer(version: str, texts: list[str], embeddings: Embeddings, vectors: Any) -> dict[str, Any]:
+    """Build the answer of this version of the API."""
+    return {
+        "id": str(uuid.uuid4()),
+        "response_type": "embeddings_by_type" if isinstance(vectors, dict) else "embeddings_floats",
+        "embeddings": vectors,
+        "texts": texts,
+        "meta": {"api_version": {"version": version}, "billed_units": {"input_tokens": embeddings.tokens}},
+    }
+
+
+def _join(item: Item, index: int) -> str:
+    """Return the text of an input; Cohere's model reads all its parts as one."""
+    texts = [part.text for part in item.content if part.text is not None]
+    if not texts or len(texts) < len(item.content):
+        raise InvalidInput(f"inputs[{index}] has no text, or an image: this service embeds texts only", "inputs", index)
+    return "\n".join(texts)
