@@ -11,6 +11,7 @@ from service.api import (
     cohere,
     faults,
     gate,
+    infinity,
     info,
     notes,
     ollama,
@@ -38,7 +39,7 @@ from service.models import catalog
 from service.settings import Settings
 
 #: Each has routes that embed, and says in its own words why it refuses.
-DIALECTS = (openai, notes, cohere, rerank, tei, similarity, tokens, platforms, ollama, weaviate, chat)
+DIALECTS = (openai, notes, cohere, rerank, infinity, tei, similarity, tokens, platforms, ollama, weaviate, chat)
 
 #: Bodies of the largest size that a worker holds at a time.
 HELD_BODIES = 4

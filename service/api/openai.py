@@ -15,7 +15,7 @@ from service.api.inputs import Inputs, flatten, translate
 from service.api.wire import embed, engine, read, reply
 from service.engine.engine import Options
 from service.engine.model import Embeddings, Model, Reading, Side
-from service.errors import UnknownModel
+from service.errors import InvalidInput, UnknownModel
 
 routes = Blueprint("openai", __name__)
 refuse = faults.register(routes, STATUS, envelope)
@@ -29,6 +29,7 @@ class Request(msgspec.Struct):
         "encoding_format": "; send float or base64",
         "dimensions": "; send a positive integer, or leave it out for all",
         "output_dimension": "; send a positive integer, or leave it out for all",
+        "modality": "; this service embeds texts only",
     }
 
     input: Inputs
@@ -42,6 +43,8 @@ class Request(msgspec.Struct):
     prompt_name: str | None = None
     input_type: str | None = None
     task: str | None = None
+    late_chunking: bool | None = None
+    modality: Literal["text"] | None = None
     truncate: Truncate | None = None
     truncation: bool | None = None
     truncation_direction: Side | None = None
@@ -66,7 +69,6 @@ def create_embeddings(model: str | None = None) -> Response:
 
 
 @routes.get("/v1/models")
-@routes.get("/models")
 def list_models() -> Response:
     """List the models and their aliases."""
     return reply({"object": "list", "data": [describe(engine().model)]})
@@ -84,6 +86,10 @@ def retrieve_model(name: str) -> Response:
 
 def ask(body: Request, model: str | None) -> Embeddings:
     """Embed what ``body`` asks for."""
+    if body.late_chunking:
+        raise InvalidInput(
+            "late_chunking: each text is embedded on its own here; send false, or leave it out", "late_chunking"
+        )
     loaded = engine(model)
     inputs = translate(flatten(body.input), loaded.model, current_app.config["TOKEN_IDS"])
     prompt = find_prompt(loaded.model, body.prompt_name, body.input_type or body.task)

@@ -71,6 +71,11 @@ class Admission:
             self._requests -= 1
             self._bytes -= body_bytes
 
+    def load(self) -> tuple[int, int]:
+        """Return how many requests are held, and how many tokens wait."""
+        with self._lock:
+            return self._requests, sum(self._waiting())
+
     @contextmanager
     def preparing(self, tokens: int, deadline: float, *, small: bool) -> Iterator[None]:
         """Let about so many tokens of a request in, and count them until they are queued, which ends the context.

@@ -78,6 +78,88 @@ def test_as_many_empty_texts_as_are_allowed_are_embedded(client):
     assert [item["embedding"] for item in answer.json["data"]] == [vector_of("")] * 2048
 
 
+JINA = {
+    "model": "jina-embeddings-v3",
+    "late_chunking": False,
+    "normalized": False,
+    "truncate": True,
+    "dimensions": None,
+}
+VOYAGE = {"model": "voyage-3", "output_dimension": None, "output_dtype": None, "input_type": None, "truncation": True}
+INFINITY = {"model": "default/not-specified", "dimensions": 0, "modality": "text", "user": None}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": [{"text": "abc"}], "task": "text-matching", "embedding_type": "float"} | JINA,
+        {"input": ["abc"], "task": None, "embedding_type": None} | JINA,
+        {"input": ["abc"], "encoding_format": None} | VOYAGE,
+        {"input": ["abc"]} | INFINITY,
+    ],
+)
+def test_the_bodies_of_jina_voyage_and_infinity_are_read(client, body):
+    answer = client.post("/v1/embeddings", json=body)
+
+    assert answer.json["data"] == [{"object": "embedding", "embedding": vector_of("abc"), "index": 0}]
+    assert answer.json["model"] == body["model"]
+
+
+@pytest.mark.parametrize("kind", ["base64", "float", "binary", "ubinary"])
+def test_jina_s_embedding_types_are_answered(client, kind):
+    (item,) = client.post("/v1/embeddings", json={"input": ["abc"], "embedding_type": kind}).json["data"]
+
+    floats = np.array(vector_of("abc"), "<f4")
+    packed = int(np.packbits(floats > 0)[0])
+    expected = {
+        "base64": base64.b64encode(floats.tobytes()).decode(),
+        "float": floats.tolist(),
+        "binary": [packed - 128],
+        "ubinary": [packed],
+    }
+    assert item["embedding"] == expected[kind]
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "binary", "ubinary"])
+def test_voyage_s_types_come_as_bytes_in_base64(client, kind):
+    body = {"input": ["abc"], "output_dtype": kind, "encoding_format": "base64"}
+    (item,) = client.post("/v1/embeddings", json=body).json["data"]
+    (plain,) = client.post("/v1/embeddings", json={"input": ["abc"], "output_dtype": kind}).json["data"]
+
+    dtype = "u1" if kind.startswith("u") else "i1"
+    assert np.frombuffer(base64.b64decode(item["embedding"]), dtype).tolist() == plain["embedding"]
+
+
+@pytest.mark.parametrize(
+    ("members", "complaint"),
+    [
+        ({"late_chunking": True}, "late_chunking: each text is embedded on its own here"),
+        ({"modality": "image"}, "this service embeds texts only"),
+        ({"input": [{"image": "https://example.org/a.png"}]}, "input[0]: object missing required field `text`"),
+        ({"output_dtype": "float16"}, "output_dtype: invalid enum value 'float16'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(client, members, complaint):
+    answer = client.post("/v1/embeddings", json={"input": ["abc"]} | members)
+
+    assert answer.status_code == 400
+    assert complaint in answer.json["detail"]
+
+
+@pytest.mark.parametrize("task", ["retrieval.query", "query", "search_query"])
+def test_the_purpose_chooses_the_prompt(client, task):
+    (item,) = client.post("/v1/embeddings", json={"input": ["abc"], "task": task}).json["data"]
+
+    assert item["embedding"] == vector_of("query: abc")
+
+
+def test_infinity_s_client_can_read_the_list_of_models(client):
+    (listed,) = client.get("/models").json["data"]
+
+    assert listed["owned_by"] == "infinity"
+    assert listed["stats"] == {"queue_fraction": 0, "queue_absolute": 0, "results_pending": 0, "batch_size": 100}
+
+
 def test_the_model_is_listed_and_described(client):
     (listed,) = client.get("/v1/models").json["data"]
 

@@ -1,0 +1,33 @@
+"""Infinity's list of models; its other routes are in ``openai.py`` and ``rerank.py``.
+
+https://github.com/michaelfeil/infinity
+"""
+
+from flask import Blueprint, Response
+
+from service.api import faults
+from service.api.envelope import STATUS, envelope
+from service.api.openai import describe
+from service.api.wire import engine, reply
+from service.engine.engine import Engine
+
+routes = Blueprint("infinity", __name__)
+refuse = faults.register(routes, STATUS, envelope)
+
+
+@routes.get("/models")
+def list_models() -> Response:
+    """List the models as infinity-client wants them: it refuses another owner, and a model without ``stats``."""
+    extras = {"owned_by": "infinity", "stats": measure_load(engine())}
+    return reply({"object": "list", "data": [describe(engine().model) | extras]})
+
+
+def measure_load(loaded: Engine) -> dict[str, float]:
+    """Return Infinity's statistics, where a queue and a batch are measured in tokens."""
+    requests, tokens = loaded.admission.load()
+    return {
+        "queue_fraction": tokens / loaded.limits.max_queue_tokens,
+        "queue_absolute": tokens,
+        "results_pending": requests,
+        "batch_size": loaded.limits.max_batch_tokens or loaded.model.max_batch_tokens,
+    }
