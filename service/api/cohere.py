@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from flask import Blueprint, Response
 
-from service.api import faults, outputs
+from service.api import faults, outputs, tei
 from service.api.choices import Truncate, decide_cut, find_prompt
 from service.api.envelope import STATUS, envelope
 from service.api.inputs import flatten, naming
-from service.api.wire import embed, engine, read, reply
+from service.api.wire import embed, engine, peek, read, reply
 from service.engine.engine import Options
 from service.engine.model import Embeddings, Reading
 from service.errors import InvalidInput
@@ -73,7 +73,9 @@ class Request(msgspec.Struct):
 
 @routes.post("/v1/embed")
 def create_embeddings_v1() -> Response:
-    """Embed texts; the answer is a plain list of floats unless types are asked for."""
+    """Embed texts; the answer is a plain list of floats unless types are asked for. TEI has this route too."""
+    if peek(tei.Peek).has_texts():
+        return tei.take_over(tei.embed)
     body = read(Request)
     texts, embeddings = ask(body)
     if body.embedding_types:

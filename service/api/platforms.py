@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response
 
-from service.api import faults, similarity, tei
+from service.api import faults, rerank, similarity, tei
 from service.api.exchange import current
 from service.api.inputs import check_count, flatten
 from service.api.tei_errors import STATUS, describe_error
@@ -28,8 +28,11 @@ class Vertex(msgspec.Struct):
 @routes.post("/")
 @routes.post("/invocations")
 def answer_any() -> Response:
-    """Answer what ``/similarity`` does if ``inputs`` is an object, else what ``/embed`` does."""
-    return similarity.create_similarities() if peek(tei.Peek).has_sentences() else tei.embed()
+    """Rank if there are ``texts``, compare if ``inputs`` is an object, and embed otherwise."""
+    sent = peek(tei.Peek)
+    if sent.has_candidates():
+        return rerank.rank_texts()
+    return similarity.create_similarities() if sent.has_sentences() else tei.embed()
 
 
 @routes.post("/vertex")

@@ -1,7 +1,7 @@
-"""``POST /rerank``, ``/v1/rerank`` and ``/v2/rerank``, in the dialects of TEI (``texts``) and of Cohere, Jina, Voyage
-and Infinity (``documents``).
+"""``POST /rerank``, ``/v1/rerank`` and ``/v2/rerank``: Cohere, Jina, Voyage and Infinity rank ``documents``, and Text
+Embeddings Inference ranks ``texts``.
 
-https://docs.cohere.com/reference/rerank, https://huggingface.github.io/text-embeddings-inference/#/Text%20Embeddings%20Inference/rerank
+https://docs.cohere.com/reference/rerank
 """
 
 import uuid
@@ -11,13 +11,12 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from flask import Blueprint, Response, request
 
-from service.api import faults
-from service.api.choices import Truncate, decide_cut
+from service.api import faults, tei
+from service.api.choices import Cut, Truncate, decide_cut
 from service.api.envelope import STATUS, envelope
 from service.api.inputs import flatten
 from service.api.ranking import Ranking, rank
-from service.api.wire import engine, read, reply
-from service.engine.model import Side
+from service.api.wire import engine, peek, read, reply
 from service.errors import InvalidInput
 
 routes = Blueprint("rerank", __name__)
@@ -27,30 +26,42 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 Document = str | dict[str, Any]
 
 
-class Request(msgspec.Struct):
-    """A request for a ranking: other members are ignored, null counts as absent."""
+class Texts(tei.Parameters, kw_only=True):
+    """TEI's request for a ranking."""
 
     HINTS: ClassVar = {
         "query": "; send a string",
         "texts": "; send a list of strings",
+        "truncation_direction": "; send Left or Right",
+    }
+
+    query: str
+    texts: list[str]
+    model: str | None = None
+    return_text: bool | None = None
+    raw_scores: bool | None = None
+
+
+class Documents(msgspec.Struct, kw_only=True):
+    """A request for a ranking: other members are ignored, null counts as absent."""
+
+    HINTS: ClassVar = {
+        "query": "; send a string",
         "documents": '; send a list of strings, or of {"text": "..."}',
         "top_n": "; send a positive number, or leave it out for all",
         "top_k": "; send a positive number, or leave it out for all",
     }
 
     query: str
-    texts: list[str] | None = None
-    documents: list[Document] | None = None
+    documents: list[Document]
     rank_fields: list[str] | None = None
     model: str | None = None
     top_n: Count | None = None
     top_k: Count | None = None
     return_documents: bool | None = None
-    return_text: bool | None = None
     raw_scores: bool | None = None
     truncate: Truncate | None = None
     truncation: bool | None = None
-    truncation_direction: Side | None = None
 
 
 @routes.post("/rerank")
@@ -58,33 +69,31 @@ class Request(msgspec.Struct):
 @routes.post("/v2/rerank")
 def rerank() -> Response:
     """Rank texts, or documents, by how well they answer the query."""
-    body = read(Request)
-    if body.texts is not None:
-        return reply(rank_texts(body, body.texts))
-    if body.documents is None:
-        raise InvalidInput("documents is missing; send a list of strings", "documents")
-    # On /rerank, litellm wants a string of Infinity and an object of vLLM: both do without.
-    shows = bool(body.return_documents) and request.path != "/rerank"
-    return reply(rank_documents(body, body.documents, shows=shows))
+    return tei.take_over(rank_texts) if peek(tei.Peek).has_candidates() else rank_documents()
 
 
-def rank_texts(body: Request, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Return TEI's answer: all texts, best first."""
-    ranking = ask(body, texts, "texts")
-    shown = [{"text": text} if body.return_text else {} for text in texts]
-    return [{"index": index, **shown[index], "score": ranking.scores[index]} for index in ranking.best()]
+def rank_texts() -> Response:
+    """Answer with all texts, best first."""
+    body = read(Texts)
+    ranking = ask(body, body.texts, "texts", body.cut())
+    shown = [{"text": text} if body.return_text else {} for text in body.texts]
+    return reply([{"index": index, **shown[index], "score": ranking.scores[index]} for index in ranking.best()])
 
 
-def rank_documents(body: Request, documents: Sequence[Document], *, shows: bool) -> dict[str, Any]:
-    """Return the answer of all others: Voyage's clients read ``data``, FastGPT ``meta``, the rest ``results``."""
+def rank_documents() -> Response:
+    """Answer with the best documents; Voyage's clients read ``data``, FastGPT ``meta``, the others ``results``."""
+    body = read(Documents)
     fields = body.rank_fields or ["text"]
-    texts = [extract(document, fields, index) for index, document in enumerate(documents)]
-    ranking = ask(body, texts, "documents")
+    texts = [extract(document, fields, index) for index, document in enumerate(body.documents)]
+    cut = decide_cut(body.truncation if body.truncate is None else body.truncate)
+    ranking = ask(body, texts, "documents", cut)
+    # On /rerank, litellm wants a string of Infinity and an object of vLLM: both do without.
+    shows = body.return_documents and request.path != "/rerank"
     results = [
-        {"index": index, "relevance_score": ranking.scores[index]} | (show(documents[index]) if shows else {})
+        {"index": index, "relevance_score": ranking.scores[index]} | (show(body.documents[index]) if shows else {})
         for index in ranking.best(body.top_n or body.top_k)
     ]
-    return {
+    answer = {
         "id": str(uuid.uuid4()),
         "object": "rerank",  # infinity-client refuses any other
         "model": body.model or engine().model.name,
@@ -97,12 +106,12 @@ def rank_documents(body: Request, documents: Sequence[Document], *, shows: bool)
             "tokens": {"input_tokens": ranking.tokens, "output_tokens": 0},
         },
     }
+    return reply(answer)
 
 
-def ask(body: Request, texts: Sequence[str], field: str) -> Ranking:
-    """Rank what ``body`` asks for."""
+def ask(body: Texts | Documents, texts: Sequence[str], field: str, cut: Cut) -> Ranking:
+    """Rank ``texts``, which are those of the member ``field``."""
     flatten(texts, field)
-    cut = decide_cut(body.truncation if body.truncate is None else body.truncate, body.truncation_direction)
     return rank(engine(body.model), body.query, texts, cut, raw=bool(body.raw_scores), field=field)
 
 

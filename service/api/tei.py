@@ -12,7 +12,7 @@ import msgspec
 from flask import Blueprint, Response
 
 from service.api import faults, wire
-from service.api.choices import decide_cut, find_prompt
+from service.api.choices import Cut, decide_cut, find_prompt
 from service.api.exchange import current
 from service.api.inputs import Inputs, flatten, naming
 from service.api.tei_errors import STATUS, describe_error
@@ -37,10 +37,14 @@ class Parameters(msgspec.Struct, kw_only=True):
     normalize: bool | None = None
     dimensions: int | None = None
 
+    def cut(self) -> Cut:
+        """Return what becomes of long texts."""
+        sides: dict[str, Side] = {"left": "left", "right": "right"}
+        return decide_cut(self.truncate, sides.get((self.truncation_direction or "").lower()))
+
     def options(self, model: Model) -> Options:
         """Return what they mean for ``model``; vectors have length 1 unless ``normalize`` is false, as TEI's have."""
-        sides: dict[str, Side] = {"left": "left", "right": "right"}
-        cut = decide_cut(self.truncate, sides.get((self.truncation_direction or "").lower()))
+        cut = self.cut()
         reading = Reading(find_prompt(model, self.prompt_name), cut.side)
         return Options(reading, self.dimensions, self.normalize is not False, cut.refuse)
 
@@ -59,9 +63,10 @@ class Embed(Parameters, kw_only=True):
 
 
 class Peek(msgspec.Struct):
-    """The member by which requests of several dialects are told apart."""
+    """The members by which requests of several dialects are told apart."""
 
     inputs: msgspec.Raw = NULL
+    texts: msgspec.Raw = NULL
 
     def has_inputs(self) -> bool:
         """Tell whether there are any."""
@@ -70,6 +75,10 @@ class Peek(msgspec.Struct):
     def has_texts(self) -> bool:
         """Tell whether they are a string or strings."""
         return bool(TEXTS.match(self.inputs))
+
+    def has_candidates(self) -> bool:
+        """Tell whether there are texts to rank."""
+        return self.texts != NULL
 
     def has_sentences(self) -> bool:
         """Tell whether they are an object."""

@@ -86,6 +86,18 @@ def test_truncate_none_refuses_a_long_text_by_its_place(client, model):
     assert answer.json["error"]["param"] == "texts"
 
 
+@pytest.mark.parametrize("inputs", ["abc", ["abc"]])
+def test_version_1_with_inputs_that_are_texts_is_tei_s(client, inputs):
+    assert client.post("/v1/embed", json={"inputs": inputs, "normalize": False}).json == [vector_of("abc")]
+
+
+def test_an_error_in_such_inputs_is_tei_s(client):
+    answer = client.post("/v1/embed", json={"inputs": ["abc"], "dimensions": 5})
+
+    assert answer.status_code == 422
+    assert answer.json["error_type"] == "Validation"
+
+
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
 
 BAD_BODIES = [

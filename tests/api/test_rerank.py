@@ -123,7 +123,7 @@ def test_a_long_text_that_may_not_be_cut_is_named(client, model, prompts, query,
 
 BAD_BODIES = [
     ({"query": None}, "query: expected `str`, got `null`; send a string"),
-    ({"documents": None}, "documents is missing; send a list of strings"),
+    ({"documents": None}, "documents: expected `array`, got `null`; send a list of strings"),
     ({"documents": []}, "documents is an empty list"),
     ({"documents": ["a"] * 2049}, "documents has 2049 texts; send at most 2048"),
     ({"documents": "a"}, 'send a list of strings, or of {"text": "..."}'),
@@ -144,8 +144,16 @@ def test_a_bad_request_says_what_to_send(client, members, complaint):
     assert answer.json["error"]["type"] == "invalid_request_error"
 
 
-def test_texts_are_answered_as_tei_does(client):
-    answer = client.post("/rerank", json={"query": "ab", "texts": DOCUMENTS, "truncate": True, "return_text": True})
+def test_a_body_without_documents_says_so(client):
+    answer = client.post("/v1/rerank", json={"query": "a"})
+
+    assert answer.status_code == 400
+    assert "missing required field `documents`" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("route", [*ROUTES, "/", "/invocations"])
+def test_texts_are_answered_as_tei_does(client, route):
+    answer = client.post(route, json={"query": "ab", "texts": DOCUMENTS, "truncate": True, "return_text": True})
 
     assert [(each["index"], each["text"]) for each in answer.json] == [(1, "ab"), (2, "abc"), (0, "a long text")]
     assert answer.json[0]["score"] == pytest.approx(1)
@@ -156,3 +164,32 @@ def test_texts_are_not_returned_unless_asked_for(client, members):
     answer = client.post("/rerank", json={"query": "ab", "texts": ["ab"], **members})
 
     assert set(answer.json[0]) == {"index", "score"}
+
+
+@pytest.mark.parametrize(("direction", "best"), [("Right", 0), ("Left", 1), (None, 0)])
+def test_texts_are_cut_where_tei_cuts_them(client, model, direction, best):
+    model.max_length = 2
+    body = {"query": "ab", "texts": ["abyz", "yzab"], "truncation_direction": direction}
+    answer = client.post("/rerank", json=body)
+
+    assert answer.json[0]["index"] == best
+    assert answer.headers["X-Truncated"] == "0,1"
+
+
+BAD_TEXTS = [
+    ({"texts": []}, (400, "Empty"), "texts is an empty list"),
+    ({"texts": [3]}, (422, "Validation"), "texts[0]: expected `str`, got `int`; send a list of strings"),
+    ({"query": 3}, (422, "Validation"), "query: expected `str`, got `int`; send a string"),
+    ({"texts": ["a", "abc"], "truncate": False}, (422, "Validation"), "texts[1] is longer"),
+    ({"query": "abc", "truncate": False}, (422, "Validation"), "query is longer"),
+    ({"texts": ["poison"]}, (424, "Backend"), "the model failed"),
+]
+
+
+@pytest.mark.parametrize(("members", "kind", "complaint"), BAD_TEXTS)
+def test_errors_in_texts_are_those_of_tei(client, model, members, kind, complaint):
+    model.max_length = 6 if "poison" in str(members) else 2
+    answer = client.post("/rerank", json={"query": "a", "texts": ["a"]} | members)
+
+    assert (answer.status_code, answer.json["error_type"]) == kind
+    assert complaint in answer.json["error"]
