@@ -72,8 +72,9 @@ class Family(NamedTuple):
     config: str
     style: Style = BERT
     shape: Mapping[str, Any] = NOTHING
-    pooling: str = "mean"
+    pooling: str | tuple[str, ...] = "mean"
     include_prompt: bool = True
+    normalize: bool = False
     tokenizer: Mapping[str, Any] = NOTHING
     options: Mapping[str, Any] = NOTHING
     edit: Mapping[str, Any] = NOTHING
@@ -91,6 +92,8 @@ SERVED = {
     "BERT, special tokens split": Family("BertConfig", tokenizer={"split_special_tokens": True}),
     "BERT, padded at the left": Family("BertConfig", tokenizer={"padding_side": "left"}),
     "BERT, truncate_dim": Family("BertConfig", options={"truncate_dim": 8}),
+    "BERT, normalised": Family("BertConfig", normalize=True, options={"prompts": {"q": "time: ", "d": ""}}),
+    "BERT, two poolings": Family("BertConfig", pooling=("cls", "mean")),
     "BERT, prompt left out, none given": Family("BertConfig", include_prompt=False),
     "BERT, prompt left out": Family(
         "BertConfig", include_prompt=False, options={"prompts": {"q": "time: "}, "default_prompt_name": "q"}
@@ -143,7 +146,7 @@ def _build_transformer(directory: Path, family: Family):
     import torch
     import transformers
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.base.modules import Normalize, Transformer
     from sentence_transformers.sentence_transformer import modules
 
     words = tokenizer(family.style, **family.tokenizer)
@@ -156,7 +159,8 @@ def _build_transformer(directory: Path, family: Family):
     width = transformer.get_embedding_dimension()
     extra = [modules.CNN(width, width) for _ in family.extra]
     pooling = modules.Pooling(width, family.pooling, include_prompt=family.include_prompt)
-    SentenceTransformer(modules=[transformer, *extra, pooling], device="cpu", **family.options).save(str(directory))
+    parts = [transformer, *extra, pooling, *([Normalize()] if family.normalize else [])]
+    SentenceTransformer(modules=parts, device="cpu", **family.options).save(str(directory))
 
 
 def _build_static(directory: Path, family: Family):

@@ -8,7 +8,8 @@ import pytest
 from service import cpu
 from service.engine.engine import Engine
 from service.engine.host import Host
-from service.errors import ModelUnusable
+from service.engine.model import Reading
+from service.errors import InvalidInput, ModelUnusable
 from service.models import accuracy, export, openvino
 from service.models.artifact import Artifact
 from service.models.sources import Source
@@ -82,6 +83,67 @@ def test_vectors_are_those_of_sentence_transformers(served, backend):
     assert accuracy.cosines(alone, served.expected).min() >= 1 - 1e-6
     assert accuracy.cosines(mixed, served.expected).min() >= 1 - 1e-6
     assert alone == pytest.approx(served.expected, rel=1e-3, abs=1e-3)
+
+
+@pytest.fixture(params=["openvino", "torch"])
+def load(request, tmp_path):
+    """Load a family's model with both backends in turn, and the reference."""
+    from sentence_transformers import SentenceTransformer
+
+    def load(name):
+        served = Served(name, tmp_path)
+        return getattr(served, request.param)(), SentenceTransformer(str(served.source.directory), device="cpu")
+
+    return load
+
+
+def test_vectors_are_those_before_a_last_normalize(load):
+    model, reference = load("BERT, normalised")
+    del reference[2]
+
+    vectors = model.embed(model.tokenize(TEXTS).ids)
+
+    assert model.normalizes
+    assert vectors == pytest.approx(np.stack([reference.encode([text])[0] for text in TEXTS]), rel=1e-3, abs=1e-3)
+
+
+def test_a_request_may_ask_for_a_prompt(load):
+    model, reference = load("BERT, normalised")
+
+    vectors = model.embed(model.tokenize(["year people"], Reading(prompt=model.prompts["q"])).ids)
+
+    assert accuracy.cosines(vectors, reference.encode(["year people"], prompt_name="q")).min() >= 1 - 1e-6
+    assert accuracy.cosines(vectors, reference.encode(["year people"])).max() < 1 - 1e-5
+
+
+def test_a_model_says_what_it_is(load):
+    model, _ = load("BERT, normalised")
+
+    assert model.backend in type(model).__module__
+    assert (model.dtype, model.pooling, model.default_prompt) == ("float32", "mean", None)
+    assert model.prompts == {"query": "", "document": "", "q": "time: ", "d": ""}
+
+
+def test_several_poolings_are_all_named(load):
+    assert load("BERT, two poolings")[0].pooling == "cls+mean"
+
+
+def test_a_prompt_that_pooling_leaves_out_is_the_only_one(load):
+    model, _ = load("BERT, prompt left out")
+
+    assert (model.prompts, model.default_prompt) == ({"q": "time: "}, "q")
+    assert model.tokenize(["a"], Reading(prompt="time: ")).ids[0].tolist() == model.tokenize(["a"]).ids[0].tolist()
+    with pytest.raises(InvalidInput, match="only 'q'"):
+        model.tokenize(["a"], Reading(prompt=""))
+
+
+def test_an_id_without_a_vector_is_refused(load):
+    model, _ = load("static")
+    size = model.tokenizer.vocabulary_size
+
+    assert model.embed(model.tokenize([[size - 1]]).ids).shape == (1, 16)
+    with pytest.raises(InvalidInput, match=f"send 0 to {size - 1}"):
+        model.tokenize([[size]])
 
 
 def test_a_conversion_that_fails_leaves_the_log_as_it_was(tmp_path, caplog):
@@ -164,3 +226,10 @@ def test_prompts_that_are_not_applied_are_mentioned(copy, caplog):
     load_torch(copy)
 
     assert "has prompts that a request may ask for: query" in caplog.text
+
+
+def test_a_normalised_model_may_be_cut_too(tmp_path):
+    """SentenceTransformer cuts after the last Normalize: the direction is the same, the length is not."""
+    source = build(tmp_path, SERVED["BERT, normalised"]._replace(options={"truncate_dim": 8}))
+
+    assert load_torch(source).embed([np.array([2, 5, 3], np.int32)]).shape == (1, 8)

@@ -6,7 +6,7 @@ import pytest
 
 from service import cpu
 from service.errors import ModelUnusable
-from service.models import accuracy, export, openvino, sources
+from service.models import accuracy, export, fingerprint, openvino, sources
 from service.models.artifact import Artifact
 from tests.models.variants import collection
 
@@ -89,6 +89,22 @@ def test_a_longer_neighbour_does_not_change_a_vector(load, dtype):
     short, long = model.tokenize(["a short text", "a long text " * 80]).ids
 
     assert accuracy.cosines(model.embed([short, long])[:1], model.embed([short])).min() >= openvino.LEAST_COSINE[dtype]
+
+
+def test_ids_of_a_text_have_its_vector(load, reference):
+    model = load("float32")
+    texts = [*NASTY, "今天天气真好"]
+    ids = [reference.tokenizer(text, truncation=False)["input_ids"] for text in texts]
+
+    for text, token_ids in zip(texts, ids, strict=True):
+        [ours], [theirs] = model.embed(model.tokenize([token_ids]).ids), model.embed(model.tokenize([text]).ids)
+        assert ours.tolist() == theirs.tolist()
+
+
+def test_the_fingerprint_is_that_of_the_files(artifact, load):
+    digests = fingerprint.digest(artifact.source, None)
+
+    assert load("float32").fingerprint == fingerprint.compute(digests, "float32")
 
 
 def test_on_another_cpu_the_accuracy_is_measured_again(artifact, manifest, caplog):
