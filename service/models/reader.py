@@ -36,6 +36,6 @@ class Reader:
         """Return the text of token ids.
 
         Raises:
-            InvalidInput: there is none, or one is not in the vocabulary.
+            InvalidInput: one is not in the vocabulary.
         """
         return self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)

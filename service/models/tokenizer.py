@@ -79,6 +79,8 @@ class Tokenizer:
                 if len(ids[-1]) == self.max_length and encoding.overflowing:  # in this order: overflowing is a copy
                     cut.append(index)
             else:
+                if not each:
+                    raise InvalidInput("an empty list of token ids; send at least one", index=index)
                 self.check(each, index)
                 ids.append(self._shorten(np.array(each, np.int32), side))
                 if len(ids[-1]) < len(each):
@@ -90,18 +92,23 @@ class Tokenizer:
         special_tokens = special_tokens and self.special_tokens
         [encoding] = self._whole.encode_batch([prompt + text], add_special_tokens=special_tokens)
         marks = zip(encoding.ids, encoding.tokens, encoding.special_tokens_mask, encoding.offsets, strict=True)
-        return [
-            Token(token_id, name, special=True, start=None, stop=None)
-            if special
-            else _locate(token_id, prompt, text, *offsets)
-            for token_id, name, special, offsets in marks
-        ]
+        read, before = prompt + text, len(prompt)
+        tokens = []
+        for token_id, name, special, (start, stop) in marks:
+            if special:
+                tokens.append(Token(token_id, name, special=True, start=None, stop=None))
+            elif start < before and stop <= before:
+                tokens.append(Token(token_id, read[start:stop], special=False, start=None, stop=None))
+            else:
+                place = {"start": max(0, start - before), "stop": stop - before}
+                tokens.append(Token(token_id, read[start:stop], special=False, **place))
+        return tokens
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
         """Return the text of token ids.
 
         Raises:
-            InvalidInput: there is none, or one is not in the vocabulary.
+            InvalidInput: one is not in the vocabulary.
         """
         self.check(ids)
         return self._whole.decode(ids, skip_special_tokens=skip_special_tokens)
@@ -110,11 +117,9 @@ class Tokenizer:
         """Check that ``ids``, the input number ``index``, are tokens of the model.
 
         Raises:
-            InvalidInput: there is none, or one is not in the vocabulary.
+            InvalidInput: one is not in the vocabulary.
         """
-        if not ids:
-            raise InvalidInput("an empty list of token ids; send at least one", index=index)
-        for each in (min(ids), max(ids)):
+        for each in (min(ids, default=0), max(ids, default=0)):
             if not 0 <= each < self.vocabulary_size:
                 raise InvalidInput(
                     f"token id {each} is not in the model's vocabulary; send 0 to {self.vocabulary_size - 1}",
@@ -198,12 +203,3 @@ def share(tokenizer: "tokenizers.Tokenizer") -> "tokenizers.Tokenizer":
     other.add_tokens([token for _, token in sorted(tokenizer.get_added_tokens_decoder().items())])
     other.encode_special_tokens = tokenizer.encode_special_tokens
     return other
-
-
-def _locate(token_id: int, prompt: str, text: str, start: int, stop: int) -> Token:
-    """Return the token that stands for these characters of the prompt and the text, which follow each other."""
-    piece = (prompt + text)[start:stop]
-    before = len(prompt)
-    if start < before and stop <= before:
-        return Token(token_id, piece, special=False, start=None, stop=None)
-    return Token(token_id, piece, special=False, start=max(0, start - before), stop=stop - before)

@@ -201,6 +201,15 @@ def _begin_with_words(directory: Path):
     SentenceTransformer(modules=[BoW(WORDS)], device="cpu").save(str(directory))
 
 
+def _begin_with_routes(directory: Path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router
+
+    parts = list(SentenceTransformer(str(directory), device="cpu").children())
+    router = Router.for_query_document(query_modules=parts, document_modules=parts)
+    SentenceTransformer(modules=[router], device="cpu").save(str(directory))
+
+
 def leave_the_bare_model(directory: Path, architecture: str):
     (directory / "modules.json").unlink()
     edit(directory, "config.json", architectures=[architecture])
@@ -252,6 +261,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         "puts each text into a chat template, which is not supported; serve a model without one",
     ),
     "bag of words": (_begin_with_words, "begins with BoW; serve a model that begins with Transformer"),
+    "routes": (_begin_with_routes, "begins with Router; serve a model that begins with Transformer"),
     "other shapes": (
         lambda path: edit(path, "config.json", intermediate_size=96),
         r"cannot be loaded: ValueError: config\.json gives other shapes than the weights have: encoder",

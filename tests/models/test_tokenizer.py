@@ -182,6 +182,10 @@ def test_an_id_without_a_token_is_not_decoded(tokenizer):
         tokenizer.decode([30522])
 
 
+def test_no_ids_become_no_text(tokenizer):
+    assert tokenizer.decode([]) == ""
+
+
 # --- sharing ----------------------------------------------------------------------------------------------------------
 
 
