@@ -100,8 +100,8 @@ class Tokenizer:
             elif start < before and stop <= before:
                 tokens.append(Token(token_id, read[start:stop], special=False, start=None, stop=None))
             else:
-                place = {"start": max(0, start - before), "stop": stop - before}
-                tokens.append(Token(token_id, read[start:stop], special=False, **place))
+                first, last = max(0, start - before), stop - before
+                tokens.append(Token(token_id, read[start:stop], special=False, start=first, stop=last))
         return tokens
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:

@@ -64,12 +64,12 @@ def test_of_a_long_text_little_is_tokenised(tokenizer):
 @both_sides
 @pytest.mark.parametrize("prompt", ["", "query: ", "a long prompt " * 80])
 def test_what_was_cut_is_told(tokenizer, whole, side, prompt):
-    texts = ["", *collection(60), *("word " * count for count in range(250, 258)), *TEXTS.values()]
+    texts = ["", *collection(40), *("word " * count for count in range(250, 258)), *TEXTS.values()]
     expected = [index for index, text in enumerate(texts) if len(whole(prompt + text)) > 256]
 
     assert tokenizer.encode(texts, prompt, side).cut == expected
-    assert [tokenizer.encode([text], prompt, side).cut for text in texts] == [
-        [0] if index in expected else [] for index in range(len(texts))
+    assert [index for index in range(49) if tokenizer.encode([texts[index]], prompt, side).cut] == [
+        index for index in expected if index < 49
     ]
 
 
