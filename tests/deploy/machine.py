@@ -122,7 +122,7 @@ def fetch_wheels(directory: Path) -> None:
     _run(
         directory,
         f"""
-        python3 -m venv /tmp/venv && {pins} build serve export minilm server > /tmp/pins &&
+        python3 -m venv /tmp/venv && {pins} build serve export minilm cl100k server > /tmp/pins &&
         {download} --no-deps -r /tmp/pins && {download} "$({pins} torch)"
         """,
     )
