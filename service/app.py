@@ -24,6 +24,7 @@ from service.api import (
     tokens,
     weaviate,
 )
+from service.api.cors import Cors
 from service.api.door import Door
 from service.api.envelope import STATUS, envelope
 from service.api.ledger import Ledger
@@ -79,7 +80,8 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     ledger = Ledger(metrics, settings.log_requests, settings.slow_seconds)
     refusals = {dialect.routes.name: dialect.refuse for dialect in DIALECTS}
     door = Door(app, refusals, lambda: engine.get().admission, ledger)
-    app.wsgi_app = Connection(door)  # type: ignore[method-assign]  # Flask's own idiom
+    origins = settings.origins()
+    app.wsgi_app = Connection(Cors(door, origins) if origins else door)  # type: ignore[method-assign]  # Flask's own idiom
     return app
 
 

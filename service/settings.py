@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_requests: Literal["all", "slow", "errors"] = "slow"
     slow_seconds: Annotated[float, Meta(gt=0)] = 5.0
     api_keys_file: str = ""
+    cors_origins: str = ""
 
     http: str = "127.0.0.1:5000"
     socket: str = ""
@@ -73,6 +74,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def run_path(self) -> Path:
         """Return the run directory: ``EMBED_RUN_DIR``, else ``run`` beside ``uwsgi.ini``."""
         return Path(self.run_dir or ROOT / "run")
+
+    def origins(self) -> list[str]:
+        """Return the origins of EMBED_CORS_ORIGINS in lower case, as browsers send them."""
+        return [origin.strip().lower() for origin in self.cors_origins.split(",") if origin.strip()]
 
     def max_requests(self) -> int:
         """Return how many requests a worker holds: some threads stay free to refuse others, and for probes."""

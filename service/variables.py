@@ -22,6 +22,9 @@ INJECTED_URL = re.compile(r"EMBED_(\w+_)?PORT=(tcp|udp|sctp)://.*")
 #: Variables whose value no message shows: a key may have been put there by mistake.
 SECRET = re.compile("KEY|TOKEN(?!S)|SECRET|PASSW", re.IGNORECASE)
 
+#: What a browser sends as Origin.
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s,?#@*]+", re.IGNORECASE)
+
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 ADDRESS = re.compile(r"(?P<host>\[[\w:.%]+\]|[\w.*-]*):(?P<port>\d+)", re.ASCII)
 
@@ -50,6 +53,8 @@ def read(environ: Mapping[str, str]) -> dict[str, str]:
         _check_socket("EMBED_SOCKET", given["EMBED_SOCKET"])
     if "EMBED_RUN_DIR" in given:
         _check_length("EMBED_RUN_DIR", given["EMBED_RUN_DIR"], "/stats")
+    if "EMBED_CORS_ORIGINS" in given:
+        _check_origins("EMBED_CORS_ORIGINS", given["EMBED_CORS_ORIGINS"])
     return given
 
 
@@ -89,6 +94,15 @@ def _check_address(name: str, value: str, expected: str) -> str:
     if not 1 <= int(address["port"]) <= 65535:
         raise BadSetting(f"{name}={value}: the port must be between 1 and 65535; expected {expected}")
     return address["host"]
+
+
+def _check_origins(name: str, value: str) -> None:
+    for origin in map(str.strip, value.split(",")):
+        if value.strip() != "*" and not ORIGIN.fullmatch(origin):
+            raise BadSetting(
+                f"{name}={value}: {origin!r} is no origin; expected * or origins with commas between them, such as "
+                "https://app.example.com,http://localhost:3000 (no path, no slash at the end)"
+            )
 
 
 def _check_length(name: str, value: str, file: str = "") -> None:

@@ -107,3 +107,35 @@ def test_the_check_needs_the_standard_library_alone():
     program = "import sys; sys.path.insert(0, '.'); from service import logs, variables"
 
     subprocess.run([sys.executable, "-IS", "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "*",
+        "https://app.example.com",
+        "http://localhost:3000, https://A.example",
+        "http://[::1]:80",
+        "app://obsidian.md",
+    ],
+)
+def test_origins_of_pages_are_accepted(value):
+    assert variables.read({"EMBED_CORS_ORIGINS": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        ("app.example.com", "app.example.com"),
+        ("https://a.example/", "https://a.example/"),
+        ("https://a.example,*", "*"),
+        ("https://*.example.com", "https://*.example.com"),
+        ("https://a.example https://b.example", "https://a.example https://b.example"),
+        ("https://a.example,", ""),
+        ("null", "null"),
+    ],
+)
+def test_what_is_no_origin_is_refused_with_examples(value, wrong):
+    complaint = refusal("EMBED_CORS_ORIGINS", value)
+
+    assert complaint.startswith(f"EMBED_CORS_ORIGINS={value}: {wrong!r} is no origin; expected * or origins")
