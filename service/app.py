@@ -9,6 +9,8 @@ from service import __version__, cpu, keys
 from service.api import (
     chat,
     cohere,
+    contract,
+    docs,
     faults,
     gate,
     infinity,
@@ -16,6 +18,7 @@ from service.api import (
     notes,
     ollama,
     openai,
+    openapi,
     operations,
     platforms,
     rerank,
@@ -24,6 +27,7 @@ from service.api import (
     tokens,
     weaviate,
 )
+from service.api.answers import OpenAIRefusal
 from service.api.cors import Cors
 from service.api.door import Door
 from service.api.envelope import STATUS, envelope
@@ -70,10 +74,13 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     )
     app.extensions.update(engine=engine.get, metrics=lambda: scrape.read(metrics))
     faults.register(app, STATUS, envelope)
+    contract.errors(app, STATUS, OpenAIRefusal)
     app.register_blueprint(operations.routes)
     app.register_blueprint(info.routes)
     for dialect in DIALECTS:
         app.register_blueprint(dialect.routes)
+    openapi.register(app)
+    docs.register(app)
     if settings.api_keys_file:
         workers = server.worker_count() or settings.workers
         gate.register(app, keys.Keyring(settings.api_keys_file), keys.Allowance(workers))

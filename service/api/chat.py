@@ -3,10 +3,12 @@
 https://github.com/songquanpeng/one-api/issues/1159
 """
 
+from typing import Literal
+
 import msgspec
 from flask import Blueprint, Response, current_app
 
-from service.api import faults
+from service.api import contract, faults
 from service.api.envelope import STATUS, envelope
 from service.api.exchange import current
 from service.api.wire import engine, read, reply
@@ -23,7 +25,42 @@ class Talk(msgspec.Struct):
     model: str | None = None
 
 
+class Message(msgspec.Struct):
+    """What is said in a chat."""
+
+    role: Literal["assistant"]
+    content: str
+
+
+class Choice(msgspec.Struct):
+    """The only thing that is ever said."""
+
+    index: int
+    message: Message
+    finish_reason: Literal["stop"]
+
+
+class ChatUsage(msgspec.Struct):
+    """No token is read or written."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Chat(msgspec.Struct):
+    """A chat that says that there is none."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: ChatUsage
+
+
 @routes.post("/v1/chat/completions")
+@contract.view(body=Talk, answer=Chat, examples={"a test": {"messages": [{"role": "user", "content": "hi"}]}})
 def complete() -> Response:
     """Say that this service does not chat."""
     body = read(Talk)

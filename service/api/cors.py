@@ -4,16 +4,18 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from service.api.headers import HEADERS
+
 Environ = dict[str, Any]
 WSGIApp = Callable[[Environ, Any], Iterable[bytes]]
 Headers = list[tuple[str, str]]
 
 #: The answer's headers that a page may read, beside those that it always may.
-EXPOSED = "X-Request-ID, Retry-After, Server-Timing, X-Model-Fingerprint, X-Truncated"
+EXPOSED = ", ".join(HEADERS)
 
-#: A page may send the headers that it asks about: OpenAI's client has a dozen of its own, and we trust none of any.
+#: A page may send the headers that it asks about: OpenAI's client has a dozen, and none does more than the key does.
 ASKED = re.compile(r"[A-Za-z0-9_, -]{1,2000}")
-HEADERS = "Authorization, api-key, Content-Type"
+USUAL = "Authorization, api-key, Content-Type"
 
 #: Chromium keeps no answer longer.
 MAX_AGE_SECONDS = 7200
@@ -55,6 +57,6 @@ def _permissions(environ: Environ) -> Headers:
     asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
     return [
         ("Access-Control-Allow-Methods", "GET, POST"),
-        ("Access-Control-Allow-Headers", asked if ASKED.fullmatch(asked) else HEADERS),
+        ("Access-Control-Allow-Headers", asked if ASKED.fullmatch(asked) else USUAL),
         ("Access-Control-Max-Age", str(MAX_AGE_SECONDS)),
     ]

@@ -8,8 +8,8 @@ from service.api import exchange
 from service.errors import InvalidKey, KeyExhausted
 from service.keys import Allowance, Key, Keyring
 
-#: For supervisors; none of them tells anything about texts.
-OPEN_ROUTES = {"/", "/ping", "/livez", "/readyz", "/health", "/metrics"}
+#: For supervisors, and the documentation; none of them tells anything about texts.
+OPEN_ROUTES = {"/", "/ping", "/livez", "/readyz", "/health", "/metrics", "/openapi.json", "/docs", "/docs/<digest>/<name>"}
 
 
 class Gate:

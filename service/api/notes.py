@@ -2,7 +2,8 @@
 
 from flask import Blueprint, Response
 
-from service.api import faults, tei
+from service.api import contract, faults, tei
+from service.api.answers import EmbeddingList
 from service.api.envelope import STATUS, envelope
 from service.api.openai import Request, ask, embeddings_list
 from service.api.wire import peek, read, reply
@@ -12,6 +13,7 @@ refuse = faults.register(routes, STATUS, envelope)
 
 
 @routes.post("/embed")
+@contract.view(body=Request, answer=EmbeddingList, examples={"texts": {"input": ["Hello, world", "你好,世界"]}})
 def create_embeddings() -> Response:
     """Embed ``input``; the answer names the loaded model, not the requested one, and has true token counts."""
     if peek(tei.Peek).has_inputs():

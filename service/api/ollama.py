@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import msgspec
 from flask import Blueprint, Response, current_app
 
-from service.api import envelope, faults
+from service.api import contract, envelope, faults
+from service.api.answers import Complaint
 from service.api.choices import decide_cut
 from service.api.exchange import current
 from service.api.faults import Fault
@@ -18,6 +19,7 @@ from service.api.inputs import flatten
 from service.api.wire import embed, engine, read, reply
 from service.engine.engine import Options
 from service.engine.model import Embeddings, Input, Model, Reading
+from service.errors import ForkedAfterLoad
 
 routes = Blueprint("ollama", __name__)
 
@@ -35,6 +37,7 @@ def describe_fault(fault: Fault) -> dict[str, Any]:
 
 
 refuse = faults.register(routes, STATUS, describe_fault)
+contract.errors(routes, STATUS, Complaint)
 
 
 class Texts(msgspec.Struct):
@@ -62,7 +65,69 @@ class Name(msgspec.Struct):
     name: str | None = None
 
 
+class Vectors(msgspec.Struct):
+    """The vectors, of length 1, in the order of the texts; durations are in nanoseconds."""
+
+    model: str | None
+    embeddings: list[list[float]]
+    total_duration: int
+    load_duration: int
+    prompt_eval_count: int
+
+
+class Vector(msgspec.Struct):
+    """The vector, as long as the model makes it."""
+
+    embedding: list[float]
+
+
+class Format(msgspec.Struct):
+    """How a model runs."""
+
+    format: str
+    family: str
+    quantization_level: str
+
+
+class ModelCard(msgspec.Struct):
+    """A model; ``digest`` is its fingerprint."""
+
+    name: str
+    model: str
+    modified_at: str
+    size: int
+    digest: str
+    details: Format
+
+
+class ModelList(msgspec.Struct):
+    """The models that are served."""
+
+    models: list[ModelCard]
+
+
+class ModelDetails(ModelCard):
+    """A model, and the sizes of what it takes and gives."""
+
+    capabilities: list[str]
+    model_info: dict[str, str | int | None]
+
+
+class Version(msgspec.Struct):
+    """The release of Ollama whose API this is."""
+
+    version: str
+
+
 @routes.post("/api/embed")
+@contract.view(
+    body=Texts,
+    answer=Vectors,
+    examples={
+        "texts": {"model": "all-minilm", "input": ["Hello, world", "你好,世界"]},
+        "none": {"model": "all-minilm"},
+    },
+)
 def create_embeddings() -> Response:
     """Embed texts; the vectors have length 1."""
     body = read(Texts)
@@ -72,6 +137,7 @@ def create_embeddings() -> Response:
 
 
 @routes.post("/api/embeddings")
+@contract.view(body=Prompt, answer=Vector, examples={"a text": {"model": "all-minilm", "prompt": "Hello, world"}})
 def create_embedding() -> Response:
     """Embed one text, as long as the model makes its vector; no text gives none."""
     body = read(Prompt)
@@ -82,12 +148,14 @@ def create_embedding() -> Response:
 
 @routes.get("/api/tags")
 @routes.get("/api/ps")
+@contract.view(answer=ModelList, raises=[ForkedAfterLoad])
 def list_models() -> Response:
     """List the models, all of which are loaded."""
     return reply({"models": [_describe(engine().model)]})
 
 
 @routes.post("/api/show")
+@contract.view(body=Name, answer=ModelDetails, examples={"a model": {"model": "all-minilm"}})
 def show_model() -> Response:
     """Describe a model."""
     body = read(Name)
@@ -98,6 +166,7 @@ def show_model() -> Response:
 
 
 @routes.get("/api/version")
+@contract.view(answer=Version)
 def show_version() -> Response:
     """Name the release of Ollama whose API this is."""
     return reply({"version": VERSION})

@@ -8,14 +8,15 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from flask import Blueprint, Response, current_app
 
-from service.api import faults, outputs
+from service.api import contract, faults, outputs
+from service.api.answers import EmbeddingList, ModelCard, ModelList
 from service.api.choices import Truncate, decide_cut, find_prompt
 from service.api.envelope import STATUS, envelope
 from service.api.inputs import Inputs, flatten, translate
 from service.api.wire import embed, engine, read, reply
 from service.engine.engine import Options
 from service.engine.model import Embeddings, Model, Reading, Side
-from service.errors import InvalidInput, UnknownModel
+from service.errors import ForkedAfterLoad, InvalidInput, UnknownModel
 
 routes = Blueprint("openai", __name__)
 refuse = faults.register(routes, STATUS, envelope)
@@ -61,6 +62,18 @@ class Request(msgspec.Struct):
 @routes.post("/embeddings")
 @routes.post("/v1/engines/<path:model>/embeddings")
 @routes.post("/openai/deployments/<path:model>/embeddings")
+@contract.view(
+    body=Request,
+    answer=EmbeddingList,
+    examples={
+        "a text": {"input": "Hello, world", "model": "all-MiniLM-L6-v2"},
+        "texts": {"input": ["Hello, world", "你好,世界"]},
+        "base64": {"input": "Hello, world", "encoding_format": "base64"},
+        "fewer dimensions": {"input": "Hello, world", "dimensions": 4},
+        "bits": {"input": "Hello, world", "output_dtype": "ubinary"},
+    },
+    path={"model": "all-MiniLM-L6-v2"},
+)
 def create_embeddings(model: str | None = None) -> Response:
     """Embed texts or token ids."""
     body = read(Request)
@@ -69,6 +82,7 @@ def create_embeddings(model: str | None = None) -> Response:
 
 
 @routes.get("/v1/models")
+@contract.view(answer=ModelList, raises=[ForkedAfterLoad])
 def list_models() -> Response:
     """List the models and their aliases."""
     return reply({"object": "list", "data": [describe(engine().model)]})
@@ -76,6 +90,7 @@ def list_models() -> Response:
 
 @routes.get("/v1/models/<path:name>")
 @routes.get("/models/<path:name>")
+@contract.view(answer=ModelCard, path={"name": "all-MiniLM-L6-v2"}, raises=[UnknownModel, ForkedAfterLoad])
 def retrieve_model(name: str) -> Response:
     """Describe the model of this name."""
     served = engine().model

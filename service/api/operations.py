@@ -1,13 +1,44 @@
 """Probes and metrics for a supervisor."""
 
+from typing import Literal
+
+import msgspec
 from flask import Blueprint, Response, current_app
 
+from service.api import contract
+from service.api.answers import OpenAIRefusal
+from service.api.envelope import STATUS
 from service.api.wire import engine, reply
+from service.errors import ForkedAfterLoad
 
 routes = Blueprint("operations", __name__)
 
 
+class Alive(msgspec.Struct):
+    """The process runs."""
+
+    status: Literal["alive"]
+
+
+class Ready(msgspec.Struct):
+    """The model answers requests."""
+
+    status: Literal["ready"]
+    model: str
+
+
+class NotReady(msgspec.Struct):
+    """The model answers no requests."""
+
+    status: Literal["not ready"]
+    reason: str
+
+
+contract.errors(routes, STATUS, NotReady | OpenAIRefusal)
+
+
 @routes.get("/livez")
+@contract.view(answer=Alive)
 def livez() -> Response:
     """Answer 200 while the process runs."""
     return reply({"status": "alive"})
@@ -17,6 +48,7 @@ def livez() -> Response:
 @routes.get("/health")
 @routes.get("/ping")
 @routes.get("/")
+@contract.view(answer=Ready, raises=[ForkedAfterLoad])
 def readyz() -> Response:
     """Answer 200 if the model can answer requests."""
     if not engine().is_ready():
@@ -25,6 +57,7 @@ def readyz() -> Response:
 
 
 @routes.get("/metrics")
+@contract.view(answer=str, media="text/plain")
 def metrics() -> Response:
     """Return the metrics of all workers in Prometheus's text format."""
     return Response(current_app.extensions["metrics"](), mimetype="text/plain; version=0.0.4; charset=utf-8")

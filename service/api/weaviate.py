@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 import msgspec
 from flask import Blueprint, Response
 
-from service.api import envelope, faults
+from service.api import contract, envelope, faults
+from service.api.answers import Complaint
 from service.api.choices import decide_cut, find_prompt
 from service.api.faults import Fault
 from service.api.wire import embed, engine, read, reply
 from service.engine.engine import Options
 from service.engine.model import Embeddings, Input, Reading
-from service.errors import InvalidInput
+from service.errors import ForkedAfterLoad, InvalidInput
 
 routes = Blueprint("weaviate", __name__)
 
@@ -27,6 +28,7 @@ def describe_fault(fault: Fault) -> dict[str, Any]:
 
 
 refuse = faults.register(routes, STATUS, describe_fault)
+contract.errors(routes, STATUS, Complaint)
 
 
 class Config(msgspec.Struct):
@@ -45,7 +47,42 @@ class Texts(msgspec.Struct):
     config: Config | None = None
 
 
+class Vector(msgspec.Struct):
+    """The vector of one text."""
+
+    text: str
+    vector: list[float]
+    dim: int
+    dims: int
+
+
+class Vectors(msgspec.Struct):
+    """The vectors of several texts, in their order."""
+
+    vectors: list[list[float]]
+    dim: int
+    dims: int
+
+
+class Meta(msgspec.Struct):
+    """The model."""
+
+    model: str
+    fingerprint: str
+    pooling: str
+    dimensions: int
+    max_input_tokens: int | None
+
+
 @routes.post("/vectors")
+@contract.view(
+    body=Texts,
+    answer=Vector | Vectors,
+    examples={
+        "a text": {"text": "Hello, world", "config": {"task_type": "query"}},
+        "texts": {"texts": ["Hello, world", "你好,世界"]},
+    },
+)
 def create_vectors() -> Response:
     """Embed one text, or several."""
     body = read(Texts)
@@ -57,6 +94,7 @@ def create_vectors() -> Response:
 
 
 @routes.get("/meta")
+@contract.view(answer=Meta, raises=[ForkedAfterLoad])
 def describe() -> Response:
     """Describe the model."""
     model = engine().model
@@ -66,6 +104,7 @@ def describe() -> Response:
 
 @routes.get("/.well-known/live")
 @routes.get("/.well-known/ready")
+@contract.view(answer=None, raises=[ForkedAfterLoad])
 def probe() -> Response:
     """Answer 204 if the model can answer requests."""
     return Response(status=204 if engine().is_ready() else 503)

@@ -52,6 +52,16 @@ def test_a_page_may_read_a_refusal(open_to):
     assert "Retry-After" in answer.headers["Access-Control-Expose-Headers"]
 
 
+def test_a_page_may_read_a_refusal_at_the_door(model):
+    app = create_app(Settings(cors_origins="*", threads=2), model)
+    app.extensions["engine"]().admission.hold(0)
+    answer = app.test_client().post("/v1/embeddings", json={"input": "a"}, headers={"Origin": PAGE})
+    app.extensions["engine"]().close()
+
+    assert answer.status_code == 429
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
 @pytest.mark.parametrize("origin", ["https://app.example.com.evil.org", "http://app.example.com", "null", "*", ""])
 def test_another_origin_is_told_nothing(open_to, origin):
     client = open_to(PAGE)

@@ -89,6 +89,11 @@ def test_supervisors_need_no_key(guarded, route):
     assert guarded.test_client().get(route).status_code != 401
 
 
+@pytest.mark.parametrize("route", ["/openapi.json", "/docs", "/docs/x/start.js"])
+def test_the_documentation_needs_no_key(guarded, route):
+    assert guarded.test_client().get(route).status_code == 200
+
+
 def test_a_key_beyond_its_limit_is_told_when_to_come_again(file, key, model):
     limited = keys.create(file, "small", 60)
     app = create_app(Settings(api_keys_file=file), model)
