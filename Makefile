@@ -11,6 +11,8 @@
 #              deploy/install on a Debian that boots systemd, alone; as root, five minutes
 # make test-clients
 #              real clients in environments of their own, 2 GB below .venv-clients; ten minutes the first time
+# make test-contract
+#              5000 requests that schemathesis makes of /openapi.json; five minutes
 # make launchers
 #              every launcher with the notes' app and this service: who breaks; five minutes
 # make bench   the comparison table: this service beside what people would pick instead; half an hour
@@ -26,7 +28,7 @@ INFINITY := .venv-infinity
 LOWEST := .venv-lowest
 CLIENTS := $(patsubst tests/clients/%/requirements.txt,.venv-clients/%/.installed,$(wildcard tests/clients/*/requirements.txt))
 
-.PHONY: setup serve test test-lowest test-systemd test-clients lint bench torture launchers lock
+.PHONY: setup serve test test-contract test-lowest test-systemd test-clients lint bench torture launchers lock
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.serves
@@ -45,6 +47,9 @@ test-systemd: $(VENV)/.tests
 
 test-clients: $(VENV)/.tests $(CLIENTS) .venv-clients/node/.installed
 	$(VENV)/bin/pytest -m clients
+
+test-contract: $(VENV)/.tests
+	CONTRACT_EXAMPLES=5000 $(VENV)/bin/pytest tests/server/test_contract.py
 
 lint: $(VENV)/.tests
 	$(VENV)/bin/pre-commit run --all-files
