@@ -1,12 +1,13 @@
 """``python -m bench``: compare servers, or see how this one grows, lasts (soak), stands overload or uses a GPU."""
 
 import argparse
-import asyncio
 import logging
 import sys
 from pathlib import Path
 
-from bench import comparison, contenders, gpu, growth, report, soak, synthetic, texts, torture
+from bench import comparison, contenders, gpu, growth, report, soak, synthetic, texts
+from bench.torture import run as torture
+from bench.torture import verdict
 from service.models import sources
 
 log = logging.getLogger("bench")
@@ -35,7 +36,11 @@ def _main() -> None:
     elif options.benchmark == "soak":
         report.save(path, {"results": soak.soak(str(model), write, options.minutes)})
     elif options.benchmark == "torture":
-        report.save(path, {"results": asyncio.run(torture.run())})
+        results = torture.run(str(model), options.only.split(","))
+        report.save(path, {"results": results})
+        print(verdict.table(results))
+        if options.write:
+            verdict.write(options.write, results)
     else:
         report.save(path, {"results": gpu.measure(str(model), write, options.rounds, options.seconds)})
     log.info("written to %s", path)
@@ -53,8 +58,9 @@ def _parser() -> argparse.ArgumentParser:
         help="all-MiniLM-L6-v2, or random weights of m3e-base's size",
     )
     parser.add_argument(
-        "--only", default="", metavar="PART,PART", help="only contenders whose name contains one of these"
+        "--only", default="", metavar="PART,PART", help="only contenders or scenes whose name contains one of these"
     )
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table of the torture into this document")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each workload (default: %(default)s)")
     parser.add_argument("--seconds", type=int, default=3, help="seconds in a run (default: %(default)s)")
     parser.add_argument("--minutes", type=int, default=30, help="minutes of the soak test (default: %(default)s)")

@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench import comparison, load, report, texts
 from bench.load import Measurement
+from bench.torture import jobs, verdict
+from bench.torture.clients import LOST, WRONG, Answer
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,3 +49,52 @@ def test_every_plot_that_is_shown_is_there():
 
     for path in (ROOT / "docs/plots").glob("*.png"):
         assert f"](plots/{path.name})" in published
+
+
+def test_the_table_of_reliability_is_that_of_the_saved_results():
+    saved = json.loads((ROOT / "bench/results/torture-minilm.json").read_text())
+    _, begin, rest = (ROOT / "docs/reliability.md").read_text().partition(verdict.BEGIN)
+
+    assert begin
+    assert rest.partition(verdict.END)[0].strip() == verdict.table(saved["results"])
+
+
+def test_the_table_replaces_what_was_between_its_marks(tmp_path):
+    document = tmp_path / "page.md"
+    document.write_text(f"before\n{verdict.BEGIN}\nold\n{verdict.END}\nafter\n")
+    verdict.write(document, {"abandon": {"work_left_s": 3.5}, "replaced_workers": 0})
+
+    written = document.read_text()
+    assert "old" not in written
+    assert "| 3.5 s | at most 2 s | **no** |" in written
+    assert written.startswith("before\n")
+    assert written.endswith("after\n")
+
+
+def test_a_document_without_marks_is_refused(tmp_path):
+    (tmp_path / "page.md").write_text("text")
+
+    with pytest.raises(ValueError, match="has no lines"):
+        verdict.write(tmp_path / "page.md", {"replaced_workers": 0})
+
+
+def test_the_totals_add_up_the_answers_of_all_scenes():
+    answers = {"200": 5, "wrong": 1, "lost": 2, "500": 3, "504": 4}
+    table = verdict.table({"mixed": {"short_p99_s": 0, "answers": answers}, "replaced_workers": 0})
+
+    assert "| of 15 requests: wrong vectors | 1 | 0 | **no** |" in table
+    assert "| 5xx that are not documented | 3 | 0 | **no** |" in table
+    assert "| hangs | 2 | 0 | **no** |" in table
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"data": [{"embedding": "AAAA"}]}', b'{"data": []}'])
+def test_a_200_without_the_expected_vectors_is_wrong(body):
+    answer = Answer(200, 0, 0, 0, body)
+
+    assert jobs.check(answer, np.ones((1, 2), np.float32)).status == WRONG
+
+
+def test_another_status_is_left_as_it_is():
+    answer = Answer(LOST, 0, 0, 0, b"")
+
+    assert jobs.check(answer, np.ones((1, 2), np.float32)) == answer

@@ -1,0 +1,1 @@
+"""What the service does under too much load, bad clients and faults; every vector is compared."""
