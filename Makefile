@@ -16,6 +16,8 @@
 # make launchers
 #              every launcher with the notes' app and this service: who breaks; five minutes
 # make bench   the comparison table: this service beside what people would pick instead; half an hour
+# make torture
+#              overload, bad clients and faults; writes the table of docs/reliability.md; twelve minutes
 
 PYTHON ?= python3
 VENV := .venv
@@ -59,7 +61,8 @@ bench: $(VENV)/.bench $(INFINITY)/.installed
 	$(VENV)/bin/python -m bench
 
 torture: $(VENV)/.tests
-	$(VENV)/bin/python -m bench torture
+	scripts/packages bench
+	$(VENV)/bin/python -m bench torture --write docs/reliability.md
 
 launchers: $(VENV)/.tests
 	$(VENV)/bin/python -m launchers

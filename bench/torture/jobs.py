@@ -20,7 +20,7 @@ LEAST_COSINE = 0.9998
 DOCUMENTED = frozenset({200, 400, 401, 404, 405, 408, 413, 415, 429, 504})
 
 #: How many different requests there are.
-SHORT, DOCUMENTS = 100, 8
+SHORT, DOCUMENTS = 100, 6
 
 #: What the large requests give the service.
 PATIENCE_SECONDS = 60.0

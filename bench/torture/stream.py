@@ -3,7 +3,8 @@
 import gc
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from bench.torture.clients import Address, Answer, Ask
@@ -30,14 +31,13 @@ class Stream:
         self._address = address
         self._answers: list[tuple[Job, Answer]] = []
         rng = random.Random(rate)
-        self.began = time.monotonic()
-        self.seconds = seconds
         self._due: list[tuple[float, Job]] = []
         at = rng.expovariate(rate)
         while at < seconds:
-            self._due.append((self.began + at, rng.choice(jobs)))
+            self._due.append((at, rng.choice(jobs)))
             at += rng.expovariate(rate)
         self._due.reverse()
+        self.began = time.monotonic()
         self.unsent = 0
         self.lags: list[float] = []
         self._send()
@@ -47,16 +47,16 @@ class Stream:
         return [check(answer, job.expected) for job, answer in self._answers]
 
     def _send(self) -> None:
-        now = time.monotonic()
-        while self._due and self._due[-1][0] <= now:
+        passed = time.monotonic() - self.began
+        while self._due and self._due[-1][0] <= passed:
             due, job = self._due.pop()
-            self.lags.append(time.monotonic() - due)
+            self.lags.append(time.monotonic() - self.began - due)
             if len(self._loop) < MAX_OPEN:
                 Ask(self._loop, self._address, job.sent, partial(self._note, job))
             else:
                 self.unsent += 1
         if self._due:
-            self._loop.call_at(self._due[-1][0], self._send)
+            self._loop.call_at(self.began + self._due[-1][0], self._send)
 
     def _note(self, job: Job, answer: Answer) -> None:
         self._answers.append((job, answer))
@@ -98,15 +98,14 @@ class Crowd:
             self._send()
 
 
-def without_pauses(run: Callable[[], None]) -> float:
-    """Run without the garbage collector; return the CPU seconds that it took."""
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Keep the collector from pausing what runs inside the context."""
     gc.collect()
     gc.freeze()
     gc.disable()
-    began = time.process_time()
     try:
-        run()
+        yield
     finally:
         gc.enable()
         gc.unfreeze()
-    return time.process_time() - began
