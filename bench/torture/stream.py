@@ -63,10 +63,7 @@ class Stream:
 
 
 class Crowd:
-    """Clients that send their next request when they have an answer, for some seconds.
-
-    ``answers`` are not compared before ``checked``.
-    """
+    """Clients that send their next request once they have an answer, or when a refusal tells them to."""
 
     def __init__(self, loop: Loop, address: Address, jobs: Sequence[Job], clients: int, seconds: float) -> None:
         self._loop = loop
@@ -94,8 +91,9 @@ class Crowd:
 
     def _go_on(self, job: Job, answer: Answer) -> None:
         self._answers.append((job, answer))
-        if time.monotonic() < self._until:
-            self._send()
+        when = time.monotonic() + answer.retry_after
+        if when < self._until:
+            self._loop.call_at(when, self._send)
 
 
 @contextmanager
