@@ -15,6 +15,7 @@
 #              5000 requests that schemathesis makes of /openapi.json; five minutes
 # make launchers
 #              every launcher with the notes' app and this service: who breaks; five minutes
+# make fuzz    13,000 malformed requests, new ones each time; three minutes
 # make bench   the comparison table: this service beside what people would pick instead; half an hour
 # make torture
 #              overload, bad clients and faults; writes the table of docs/reliability.md; twelve minutes
@@ -30,7 +31,7 @@ INFINITY := .venv-infinity
 LOWEST := .venv-lowest
 CLIENTS := $(patsubst tests/clients/%/requirements.txt,.venv-clients/%/.installed,$(wildcard tests/clients/*/requirements.txt))
 
-.PHONY: setup serve test test-contract test-lowest test-systemd test-clients lint bench torture launchers lock
+.PHONY: setup serve test test-contract test-lowest test-systemd test-clients lint fuzz bench torture launchers lock
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.serves
@@ -55,6 +56,9 @@ test-contract: $(VENV)/.tests
 
 lint: $(VENV)/.tests
 	$(VENV)/bin/pre-commit run --all-files
+
+fuzz: $(VENV)/.tests
+	$(VENV)/bin/pytest --hypothesis-profile=long tests/api/test_malformed.py tests/server/test_malformed.py
 
 bench: $(VENV)/.bench $(INFINITY)/.installed
 	scripts/packages bench

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from service.app import create_app
 from service.models import export, sources
@@ -13,6 +14,18 @@ from tests.fakes import FakeModel
 from tests.server.processes import Service
 
 sys.addaudithook(programs.watch)
+
+#: The same examples in each run; `make fuzz` takes the long profile, whose examples are new each time.
+settings.register_profile(
+    "short",
+    max_examples=50,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.register_profile("long", settings.get_profile("short"), max_examples=1000, derandomize=False)
+settings.load_profile("short")
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ class Connection:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
+        environ.setdefault("REQUEST_METHOD", "")  # uWSGI leaves it out of a request line without a space
         body = environ["wsgi.input"] = Body(environ, self._deadlines)
         environ["embed.client_is_gone"] = lambda: is_gone(environ)
         answer = self._app(environ, start_response)

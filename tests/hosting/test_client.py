@@ -50,6 +50,13 @@ def unread(_environ, _start_response):
     return [b"the answer"]
 
 
+def test_an_environ_always_has_a_method():
+    environ_without = environ(Input(b""), 0)
+    list(Connection(unread)(environ_without, None))
+
+    assert environ_without["REQUEST_METHOD"] == ""
+
+
 def test_a_body_that_the_app_leaves_is_read_after_the_answer():
     stream = Input(b"x" * 200_000)
     answer = iter(Connection(unread)(environ(stream, 200_000), None))
