@@ -21,7 +21,7 @@ PACKAGES = {
     "mount": ["mount", "umount"],
     "nginx": ["nginx"],
     "openssl": ["openssl"],
-    "prometheus": ["promtool"],
+    "prometheus": ["prometheus", "promtool"],
     "systemd": ["systemd-analyze"],
     "systemd-container": ["systemd-nspawn"],
     "tar": ["tar"],
