@@ -39,6 +39,7 @@ from service.engine.model import Model
 from service.hosting import advice, malloc, scrape, server, shutdown, uwsgi
 from service.hosting.client import Connection
 from service.hosting.per_process import PerProcess
+from service.hosting.traces import Traces
 from service.metrics import Metrics
 from service.models import catalog
 from service.settings import Settings
@@ -59,7 +60,8 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     malloc.limit_malloc()
     settings = settings or Settings.from_env()
     metrics = scrape.open_metrics()
-    engine = PerProcess(lambda: start_engine(settings, model, metrics))
+    traces = Traces(settings.otel_endpoint) if settings.otel_endpoint else None
+    engine = PerProcess(lambda: start_engine(settings, model, metrics, traces))
     engine.prepare()
 
     app = Flask("service", static_folder=None)
@@ -84,7 +86,7 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     if settings.api_keys_file:
         workers = server.worker_count() or settings.workers
         gate.register(app, keys.Keyring(settings.api_keys_file), keys.Allowance(workers))
-    ledger = Ledger(metrics, settings.log_requests, settings.slow_seconds)
+    ledger = Ledger(metrics, settings.log_requests, settings.slow_seconds, traces.record if traces else None)
     refusals = {dialect.routes.name: dialect.refuse for dialect in DIALECTS}
     door = Door(app, refusals, lambda: engine.get().admission, ledger)
     origins = settings.origins()
@@ -92,7 +94,7 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     return app
 
 
-def start_engine(settings: Settings, model: Model | None, metrics: Metrics) -> Engine:
+def start_engine(settings: Settings, model: Model | None, metrics: Metrics, traces: Traces | None = None) -> Engine:
     """Load the model, unless it is given, and start the engine around it."""
     workers = server.worker_count() or settings.workers
     advice.warn(workers)
@@ -110,5 +112,7 @@ def start_engine(settings: Settings, model: Model | None, metrics: Metrics) -> E
     host = Host(shutdown.end_worker, malloc.trim, uwsgi.worker_file("batch"))
     engine = Engine(model, host, limits, metrics.serve(model.name, model.revision))
     engine.calibrate()
+    if traces:
+        traces.start()
     atexit.register(engine.close)  # uWSGI skips it: there requests are finished before a worker ends
     return engine

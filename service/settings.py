@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     slow_seconds: Annotated[float, Meta(gt=0)] = 5.0
     api_keys_file: str = ""
     cors_origins: str = ""
+    otel_endpoint: Annotated[str, Meta(pattern=r"^(https?://[^\s@]+)?$")] = ""
 
     http: str = "127.0.0.1:5000"
     socket: str = ""

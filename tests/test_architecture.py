@@ -39,6 +39,7 @@ ONLY = {
     "tokenizers": {"models"},
     "huggingface_hub": {"models"},
     "prometheus_client": {"metrics", "hosting.scrape"},
+    "opentelemetry": {"hosting.spans"},
     "uwsgi": {"hosting.uwsgi"},
 }
 

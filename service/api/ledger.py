@@ -2,8 +2,9 @@
 
 import logging
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from flask import Response
 
@@ -18,6 +19,9 @@ MAX_LINES_PER_SECOND = 100
 
 Requests = Literal["all", "slow", "errors"]
 
+#: Takes the fields of a request's line, the seconds of its steps and its traceparent.
+Trace = Callable[[dict[str, Any], dict[str, float], str | None], None]
+
 
 class Ledger:
     """Counts every request and writes the lines of those that are to have one.
@@ -26,9 +30,13 @@ class Ledger:
         metrics: counts them.
         requests: ``all``; ``slow``: those that were slow, refused or failed; ``errors``: those refused or failed.
         slow_seconds: a request that takes longer is slow.
+        trace: is told of every request.
     """
 
-    def __init__(self, metrics: Metrics, requests: Requests, slow_seconds: float) -> None:
+    def __init__(
+        self, metrics: Metrics, requests: Requests, slow_seconds: float, trace: Trace | None = None
+    ) -> None:
+        self._trace = trace
         self._metrics = metrics
         self._requests = requests
         self._slow_seconds = slow_seconds
@@ -52,6 +60,8 @@ class Ledger:
     def _write(self, exchange: Exchange) -> None:
         """Write the line once the answer is sent."""
         exchange.end_step("send")
+        if self._trace:
+            self._trace(exchange.describe(), exchange.seconds, exchange.traceparent)
         now = time.monotonic()
         level, kind = self._rate(exchange.status, now - exchange.started)
         if not level or not (self._requests == "all" or exchange.is_bug or self._limiter.allows(int(now))):

@@ -54,7 +54,7 @@ def serve() -> NoReturn:
 
 def _serve() -> None:
     from service import logs
-    from service.hosting import uwsgi
+    from service.hosting import traces, uwsgi
     from service.hosting.instance import Instance
 
     logs.set_up_logging()
@@ -68,6 +68,7 @@ def _serve() -> None:
     instance.is_stopping = True
     while any(runs(worker.pid) for worker in uwsgi.workers()):
         time.sleep(POLL_SECONDS)
+    traces.wait_until_sent(run_dir)
     path.unlink(missing_ok=True)
 
 
