@@ -15,7 +15,7 @@
 #              5000 requests that schemathesis makes of /openapi.json; five minutes
 # make launchers
 #              every launcher with the notes' app and this service: who breaks; five minutes
-# make fuzz    13,000 malformed requests, new ones each time; three minutes
+# make fuzz    13,000 malformed requests, new ones each time; some minutes
 # make bench   the comparison table: this service beside what people would pick instead; half an hour
 # make torture
 #              overload, bad clients and faults; writes the table of docs/reliability.md; twelve minutes
