@@ -9,7 +9,17 @@ from service.errors import InvalidKey, KeyExhausted
 from service.keys import Allowance, Key, Keyring
 
 #: For supervisors, and the documentation; none of them tells anything about texts.
-OPEN_ROUTES = {"/", "/ping", "/livez", "/readyz", "/health", "/metrics", "/openapi.json", "/docs", "/docs/<digest>/<name>"}
+OPEN_ROUTES = {
+    "/",
+    "/ping",
+    "/livez",
+    "/readyz",
+    "/health",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/docs/<digest>/<name>",
+}
 
 
 class Gate:

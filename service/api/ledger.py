@@ -33,9 +33,7 @@ class Ledger:
         trace: is told of every request.
     """
 
-    def __init__(
-        self, metrics: Metrics, requests: Requests, slow_seconds: float, trace: Trace | None = None
-    ) -> None:
+    def __init__(self, metrics: Metrics, requests: Requests, slow_seconds: float, trace: Trace | None = None) -> None:
         self._trace = trace
         self._metrics = metrics
         self._requests = requests
