@@ -32,13 +32,14 @@ def _measure(embed: Callable[[list[str]], object], texts: list[list[str]], clien
 
 
 def _build_engine() -> Callable[[list[str]], object]:
-    from service.engine.engine import Engine
+    from service.engine.engines import Engines
     from service.engine.host import Host
     from service.hosting import shutdown
     from service.models import catalog
     from service.settings import Settings
 
-    return Engine(catalog.load(Settings.from_env(), 1, workers=1), Host(shutdown.end_worker)).embed
+    models = [catalog.load(Settings.from_env(), 1, workers=1)]
+    return Engines(models, Host(shutdown.end_worker)).find().embed
 
 
 def _build_encode() -> Callable[[list[str]], object]:

@@ -7,7 +7,7 @@ import warnings
 
 import msgspec
 
-from service import keys, logs
+from service import aliases, keys, logs
 from service.errors import BadSetting, ServiceError, StartError
 from service.hosting import shutdown, systemd
 from service.hosting.master import Master
@@ -34,15 +34,28 @@ def _export(options: argparse.Namespace) -> int:
     if options.attached:
         shutdown.die_with_stdin()
     settings = Settings.from_env()
-    source = sources.resolve(options.model or settings.model, options.revision or settings.revision)
-    if options.name:
-        source = source._replace(name=options.name)
-    artifact = Artifact(source, cache.locate(options.cache_dir or settings.cache_dir))
-    manifest = export.export(artifact)
-    if isinstance(manifest, Unsupported):
-        log.warning("%s cannot be run by OpenVINO, torch will serve it: %s", source.name, manifest.reason)
-    print(artifact.directory)  # noqa: T201  # the command's result
+    cache_dir = cache.locate(options.cache_dir or settings.cache_dir)
+    for model, revision in _models_to_export(options, settings):
+        source = sources.resolve(model, revision)
+        if options.name:
+            source = source._replace(name=options.name)
+        artifact = Artifact(source, cache_dir)
+        manifest = export.export(artifact)
+        if isinstance(manifest, Unsupported):
+            log.warning("%s cannot be run by OpenVINO, torch will serve it: %s", source.name, manifest.reason)
+        print(artifact.directory)  # noqa: T201  # the command's result
     return 0
+
+
+def _models_to_export(options: argparse.Namespace, settings: Settings) -> list[tuple[str, str]]:
+    """Return models and revisions: the one that is named, else all that the settings name."""
+    settings = msgspec.structs.replace(settings, revision=options.revision or settings.revision)
+    if options.model:
+        return [(options.model, settings.revision)]
+    models = [(each.model, each.revision) for each in settings.each_model()]
+    if options.name and len(models) > 1:
+        raise BadSetting("--name needs --model: EMBED_MODEL has several models")
+    return models
 
 
 def _check(_: argparse.Namespace) -> int:
@@ -50,14 +63,18 @@ def _check(_: argparse.Namespace) -> int:
         settings = Settings.from_env()
         if settings.api_keys_file:
             keys.read(settings.api_keys_file)
-        source = catalog.prepare(settings)
+        further = aliases.read(settings.model_aliases)
+        found = {each.model: catalog.prepare(each) for each in settings.each_model()}
+        aliases.resolve(further, {model: source.name for model, source in found.items()})
     except StartError as error:
         log.error("the service cannot start: %s", error)  # noqa: TRY400  # one line for an operator
         return 1
-    if source.revision:
-        print(source.revision)  # noqa: T201  # for preflight.py, which has the workers serve this commit
+    if any(source.revision for source in found.values()):
+        commits = ",".join(source.revision or "main" for source in found.values())
+        print(commits)  # noqa: T201  # for preflight.py, which has the workers serve these commits
     address = "the socket that systemd holds" if systemd.holds_socket() else settings.address()
-    log.info("serving %s with %d workers on %s", source.name, settings.workers, address)
+    names = ", ".join(source.name for source in found.values())
+    log.info("serving %s with %d workers on %s", names, settings.workers, address)
     log.info("settings", extra={"fields": msgspec.structs.asdict(settings)})
     return 0
 

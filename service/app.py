@@ -2,37 +2,18 @@
 
 import atexit
 import time
+from collections.abc import Sequence
 
 from flask import Flask
 
-from service import __version__, cpu, keys
-from service.api import (
-    chat,
-    cohere,
-    contract,
-    docs,
-    faults,
-    gate,
-    infinity,
-    info,
-    notes,
-    ollama,
-    openai,
-    openapi,
-    operations,
-    platforms,
-    rerank,
-    similarity,
-    tei,
-    tokens,
-    weaviate,
-)
+from service import __version__, aliases, cpu, keys
+from service.api import contract, dialects, docs, faults, gate, info, openapi, operations
 from service.api.answers import OpenAIRefusal
 from service.api.cors import Cors
 from service.api.door import Door
 from service.api.envelope import STATUS, envelope
 from service.api.ledger import Ledger
-from service.engine.engine import Engine
+from service.engine.engines import Engines
 from service.engine.host import Host
 from service.engine.limits import Limits
 from service.engine.model import Model
@@ -44,15 +25,12 @@ from service.metrics import Metrics
 from service.models import catalog
 from service.settings import Settings
 
-#: Each has routes that embed, and says in its own words why it refuses.
-DIALECTS = (openai, notes, cohere, rerank, infinity, tei, similarity, tokens, platforms, ollama, weaviate, chat)
-
 #: Bodies of the largest size that a worker holds at a time.
 HELD_BODIES = 4
 
 
-def create_app(settings: Settings | None = None, model: Model | None = None) -> Flask:
-    """Build the service. Unless ``model`` is given, each process that serves loads its own.
+def create_app(settings: Settings | None = None, *models: Model) -> Flask:
+    """Build the service. Unless ``models`` are given, each process that serves loads its own.
 
     Raises:
         StartError: a setting or the model cannot be used.
@@ -61,8 +39,8 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     settings = settings or Settings.from_env()
     metrics = scrape.open_metrics()
     traces = Traces(settings.otel_endpoint) if settings.otel_endpoint else None
-    engine = PerProcess(lambda: start_engine(settings, model, metrics, traces))
-    engine.prepare()
+    engines = PerProcess(lambda: start_engines(settings, models, metrics, traces))
+    engines.prepare()
 
     app = Flask("service", static_folder=None)
     app.url_map.strict_slashes = False
@@ -71,15 +49,16 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
         MAX_INPUTS=settings.max_inputs,
         TRUNCATE=settings.truncate,
         TOKEN_IDS=settings.token_ids,
+        ALIASES=aliases.read(settings.model_aliases),
         STARTED=int(time.time()),
         VERSION=__version__,
     )
-    app.extensions.update(engine=engine.get, metrics=lambda: scrape.read(metrics))
+    app.extensions.update(engines=engines.get, metrics=lambda: scrape.read(metrics))
     faults.register(app, STATUS, envelope)
     contract.errors(app, STATUS, OpenAIRefusal)
     app.register_blueprint(operations.routes)
     app.register_blueprint(info.routes)
-    for dialect in DIALECTS:
+    for dialect in dialects.ALL:
         app.register_blueprint(dialect.routes)
     openapi.register(app)
     docs.register(app)
@@ -87,32 +66,42 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
         workers = server.worker_count() or settings.workers
         gate.register(app, keys.Keyring(settings.api_keys_file), keys.Allowance(workers))
     ledger = Ledger(metrics, settings.log_requests, settings.slow_seconds, traces.record if traces else None)
-    refusals = {dialect.routes.name: dialect.refuse for dialect in DIALECTS}
-    door = Door(app, refusals, lambda: engine.get().admission, ledger)
+    refusals = {dialect.routes.name: dialect.refuse for dialect in dialects.ALL}
+    door = Door(app, refusals, lambda: engines.get().admission, ledger)
     origins = settings.origins()
     app.wsgi_app = Connection(Cors(door, origins) if origins else door)  # type: ignore[method-assign]  # Flask's own idiom
     return app
 
 
-def start_engine(settings: Settings, model: Model | None, metrics: Metrics, traces: Traces | None = None) -> Engine:
-    """Load the model, unless it is given, and start the engine around it."""
+def start_engines(
+    settings: Settings, models: Sequence[Model], metrics: Metrics, traces: Traces | None = None
+) -> Engines:
+    """Load the models, unless they are given, and start the engines around them."""
     workers = server.worker_count() or settings.workers
     advice.warn(workers)
     cpu.limit_tokenizers(cpu.share(workers))
-    model = model or catalog.load(settings, uwsgi.worker_number(), workers)
-    max_batch_tokens = None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens
-    limits = Limits(
-        max_batch_tokens=max_batch_tokens,
+    names = {model.name: model.name for model in models}
+    if not models:
+        models = [catalog.load(each, uwsgi.worker_number(), workers) for each in settings.each_model()]
+        names = dict(zip((each.model for each in settings.each_model()), (model.name for model in models), strict=True))
+    further = aliases.resolve(aliases.read(settings.model_aliases), names)
+    host = Host(shutdown.end_worker, malloc.trim, uwsgi.worker_file("batch"))
+    meter = metrics.serve({model.name: model.revision for model in models})
+    engines = Engines(models, host, limits_of(settings), meter, further)
+    engines.calibrate()
+    if traces:
+        traces.start()
+    atexit.register(engines.close)  # uWSGI skips it: there requests are finished before a worker ends
+    return engines
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return how much a worker takes on."""
+    return Limits(
+        max_batch_tokens=None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens,
         max_queue_tokens=settings.max_queue_tokens,
         max_requests=settings.max_requests(),
         max_held_bytes=HELD_BODIES * settings.max_body_bytes,
         request_timeout=settings.request_timeout,
         batch_timeout=None if settings.batch_timeout == "auto" else settings.batch_timeout,
     )
-    host = Host(shutdown.end_worker, malloc.trim, uwsgi.worker_file("batch"))
-    engine = Engine(model, host, limits, metrics.serve(model.name, model.revision))
-    engine.calibrate()
-    if traces:
-        traces.start()
-    atexit.register(engine.close)  # uWSGI skips it: there requests are finished before a worker ends
-    return engine

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -60,32 +60,35 @@ class Metrics:
         self._tokens = self._counter("tokens_total", "Tokens of the texts in answered requests.", "model")
         self._truncated = self._counter("truncated_texts_total", "Texts that were cut to the model's length.", "model")
         self._engine: CollectorRegistry | None = None
-        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._known: dict[tuple[str, int, str | None], tuple[Counter, Histogram]] = {}
 
-    def serve(self, model: str, revision: str | None) -> "MetricsMeter":
-        """Name the model that this process serves; return the meter for its engine."""
+    def serve(self, models: Mapping[str, str | None]) -> "MetricsMeter":
+        """Name the models that this process serves, each with its revision; return the meter for their engines."""
         self._known.clear()
-        self._model = model
+        self._model = next(iter(models)) if len(models) == 1 else ""
         if self._engine is not None:  # of the process that forked this one
             self.registry.unregister(self._engine)
         self._engine = CollectorRegistry()
         self.registry.register(self._engine)
-        return MetricsMeter(self._engine, self.number(), model, revision)
+        return MetricsMeter(self._engine, self.number(), models)
 
-    def count_request(self, route: str, status: int, seconds: float) -> None:
-        """Count a request; ``route`` is the rule, not the path."""
-        known = self._known.get((route, status))
+    def count_request(self, route: str, status: int, seconds: float, model: str | None = None) -> None:
+        """Count a request; ``route`` is the rule, not the path.
+
+        One that reached no ``model`` counts for the one that is served, and for none if there are several.
+        """
+        known = self._known.get((route, status, model))
         if known is None:
-            known = self._requests.labels(route, str(status), self._model), self._seconds.labels(route)
-            self._known[route, status] = known
+            requests = self._requests.labels(route, str(status), self._model if model is None else model)
+            known = self._known[route, status, model] = requests, self._seconds.labels(route)
         known[0].inc()
         known[1].observe(seconds)
 
-    def count_embeddings(self, tokens: int, truncated: int, *phases: float) -> None:
+    def count_embeddings(self, model: str, tokens: int, truncated: int, *phases: float) -> None:
         """Count an answer with embeddings, its cut texts, and its seconds: tokenize, queue, forward, serialize."""
-        self._tokens.labels(self._model).inc(tokens)
+        self._tokens.labels(model).inc(tokens)
         if truncated:
-            self._truncated.labels(self._model).inc(truncated)
+            self._truncated.labels(model).inc(truncated)
         for histogram, seconds in zip(self._phases, phases, strict=True):
             histogram.observe(seconds)
 
@@ -97,16 +100,15 @@ class Metrics:
 
 
 class MetricsMeter(Meter):
-    """Exports the work of an engine.
+    """Exports the work of the engines of a process.
 
     Args:
         registry: takes the instruments.
         worker: the number of this worker.
-        model: the name of the model.
-        revision: its commit, if it has one.
+        models: their names, each with its commit, if it has one.
     """
 
-    def __init__(self, registry: CollectorRegistry, worker: int, model: str, revision: str | None) -> None:
+    def __init__(self, registry: CollectorRegistry, worker: int, models: Mapping[str, str | None]) -> None:
         self._registry = registry
         self._worker = str(worker)
         self._texts = self._histogram("batch_texts", "Texts in a batch.", TEXT_BUCKETS)
@@ -116,14 +118,19 @@ class MetricsMeter(Meter):
         self._refusals = Counter(
             "embeddings_refusals_total", "Requests that were refused or given up.", ("reason",), registry=self._registry
         )
-        self._queue_tokens = self._gauge("embeddings_queue_tokens", "Tokens that wait for a batch.")
-        self._queue_seconds = self._gauge("embeddings_queue_age_seconds", "Age of the oldest request that waits.")
-        self._full = self._gauge(FULL, "Seconds for which the queue has been refusing requests.")
-        self._late = self._gauge(LATE, "1 if the present batch has used more than half of its time.")
-        self._beat = self._gauge(HEARTBEAT, "Seconds since the worker's last sign of life; it gives four a second.")
-        self._gauge(
-            "embeddings_model_info", "The model that the worker serves.", model=model, revision=revision or ""
-        ).set(1)
+        tokens = self._gauge("embeddings_queue_tokens", "Tokens that wait for a batch.", "model")
+        age = self._gauge("embeddings_queue_age_seconds", "Age of the oldest request that waits.", "model")
+        self._queues = {
+            model: (tokens.labels(self._worker, model), age.labels(self._worker, model)) for model in models
+        }
+        self._full = self._gauge(FULL, "Seconds for which the queue has been refusing requests.").labels(self._worker)
+        late = self._gauge(LATE, "1 if the present batch has used more than half of its time.")
+        self._late = late.labels(self._worker)
+        beat = self._gauge(HEARTBEAT, "Seconds since the worker's last sign of life; it gives four a second.")
+        self._beat = beat.labels(self._worker)
+        info = self._gauge("embeddings_model_info", "The models that the worker serves.", "model", "revision")
+        for model, revision in models.items():
+            info.labels(self._worker, model, revision or "").set(1)
         self._full_since = self._refused = float("-inf")
         self._beat.set(time.monotonic())
 
@@ -143,11 +150,15 @@ class MetricsMeter(Meter):
                 self._full_since = now
             self._refused = now
 
-    def show_queue(self, tokens: int, oldest_seconds: float, *, is_late: bool) -> None:
-        """Show what waits, and that this worker lives."""
+    def show_queue(self, model: str, tokens: int, oldest_seconds: float) -> None:
+        """Show what waits for a model."""
+        waiting, age = self._queues[model]
+        waiting.set(tokens)
+        age.set(oldest_seconds)
+
+    def beat(self, *, is_late: bool) -> None:
+        """Show that this worker lives."""
         now = time.monotonic()
-        self._queue_tokens.set(tokens)
-        self._queue_seconds.set(oldest_seconds)
         self._full.set(now - self._full_since if now - self._refused <= FULL_SECONDS else 0)
         self._late.set(is_late)
         self._beat.set(now)
@@ -155,10 +166,9 @@ class MetricsMeter(Meter):
     def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"embeddings_{name}", meaning, buckets=buckets, registry=self._registry)
 
-    def _gauge(self, name: str, meaning: str, **labels: str) -> Gauge:
+    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
         """Return a gauge of this worker; the mode adds nothing, since no other worker has its label."""
-        gauge = Gauge(name, meaning, ("worker", *labels), multiprocess_mode="max", registry=self._registry)
-        return gauge.labels(self._worker, *labels.values())
+        return Gauge(name, meaning, ("worker", *labels), multiprocess_mode="max", registry=self._registry)
 
 
 def _share(directory: Path, number: Callable[[], int]) -> Path | None:

@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     model: Annotated[str, Meta(min_length=1)] = "all-MiniLM-L6-v2"
     revision: Annotated[str, Meta(min_length=1)] = "main"
+    model_aliases: str = ""
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     backend: Literal["auto", "torch", "openvino"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -68,6 +69,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         except msgspec.ValidationError as error:
             raise BadSetting(_explain(str(error), given)) from None
 
+    def each_model(self) -> list[Self]:
+        """Return the settings of each model, which EMBED_MODEL lists; of the Hub's, EMBED_REVISION has the revisions.
+
+        Raises:
+            BadSetting: a name is empty or listed twice, or there are fewer or more revisions than models.
+        """
+        models, revisions = _split(self.model), _split(self.revision)
+        if not all(models) or len(set(models)) < len(models):
+            raise BadSetting(f"EMBED_MODEL={self.model}: name each model once, with a comma between two")
+        if len(revisions) == 1:
+            revisions *= len(models)
+        if not all(revisions) or len(revisions) != len(models):
+            raise BadSetting(
+                f"EMBED_REVISION={self.revision}: give one revision for all models of EMBED_MODEL, or one for each of "
+                f"the {len(models)}, in their order; main for those that are not from the Hub"
+            )
+        pairs = zip(models, revisions, strict=True)
+        return [msgspec.structs.replace(self, model=model, revision=revision) for model, revision in pairs]
+
     def address(self) -> str:
         """Return where ``uwsgi.ini`` makes uWSGI listen, for a person to read."""
         return self.socket or f"http://{self.http}"
@@ -88,6 +108,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def variables(cls) -> dict[str, object]:
         """Return the variables and their defaults, in the order above."""
         return {PREFIX + field.name.upper(): field.default for field in msgspec.structs.fields(cls)}
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",")]
 
 
 def _field(variable: str) -> str:

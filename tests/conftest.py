@@ -37,7 +37,7 @@ def model():
 def app(model):
     app = create_app(Settings(max_body_bytes=20_000), model)
     yield app
-    app.extensions["engine"]().close()
+    app.extensions["engines"]().close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ SUFFIXES = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "
 
 def _collect():
     own = Metrics()
-    own.serve("model", None)
+    own.serve({"model": None})
     yield from own.registry.collect()
     yield from scrape.describe_workers([])
     yield from scrape.describe_load([])

@@ -20,6 +20,7 @@ ALLOWED = {
     "logs": set(),
     "variables": {"errors"},
     "keys": {"errors"},
+    "aliases": {"errors"},
     "settings": {"errors", "variables"},
     "metrics": {"engine.meter"},
     "engine": {"engine", "errors"},

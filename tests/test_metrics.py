@@ -22,7 +22,7 @@ def directory(tmp_path, monkeypatch):
 def start(directory, number=1):
     """Open the instruments of a worker as its process does."""
     opened = Metrics(directory, lambda: number)
-    return opened, opened.serve("minilm", "c0ffee")
+    return opened, opened.serve({"minilm": "c0ffee"})
 
 
 def shown(directory, name, **labels):
@@ -57,19 +57,22 @@ def test_a_worker_that_is_replaced_goes_on_counting(directory):
 
 
 def test_a_worker_that_starts_forgets_what_waited_in_the_last_one(directory):
-    start(directory)[1].show_queue(5000, 9.0, is_late=True)
+    meter = start(directory)[1]
+    meter.show_queue("minilm", 5000, 9.0)
+    meter.beat(is_late=True)
     start(directory)
 
-    assert shown(directory, "embeddings_queue_tokens", worker="1") == 0
+    assert shown(directory, "embeddings_queue_tokens", worker="1", model="minilm") == 0
     assert scrape.beats(directory.parent)[1].is_late is False
 
 
 def test_each_worker_shows_its_own_queue(directory):
     for number in (1, 2):
-        start(directory, number)[1].show_queue(number * 10, 0.5, is_late=False)
+        start(directory, number)[1].show_queue("minilm", number * 10, 0.5)
 
-    assert [shown(directory, "embeddings_queue_tokens", worker=str(n)) for n in (1, 2)] == [10, 20]
-    assert shown(directory, "embeddings_queue_age_seconds", worker="1") == 0.5
+    labels = [{"worker": str(n), "model": "minilm"} for n in (1, 2)]
+    assert [shown(directory, "embeddings_queue_tokens", **each) for each in labels] == [10, 20]
+    assert shown(directory, "embeddings_queue_age_seconds", **labels[0]) == 0.5
 
 
 def test_a_batch_shows_its_padding(directory):
@@ -81,7 +84,7 @@ def test_a_batch_shows_its_padding(directory):
 
 
 def test_a_beat_becomes_an_age(directory):
-    start(directory)[1].show_queue(0, 0.0, is_late=False)
+    start(directory)[1].beat(is_late=False)
     (beat,) = scrape.beats(directory.parent).values()
 
     assert 0 <= beat.age_seconds < 60
@@ -96,7 +99,7 @@ def test_a_queue_that_refuses_is_full_until_it_refuses_no_more(monkeypatch):
     for refuses in (True, True, True, False, False, False, True):
         if refuses:
             meter.count_refusal("queue_full")
-        meter.show_queue(0, 0.0, is_late=False)
+        meter.beat(is_late=False)
         full.append(opened.registry.get_sample_value(metrics.FULL, {"worker": "1"}))
         clock[0] += 1.5
 
@@ -134,7 +137,7 @@ def test_a_file_that_is_being_made_spoils_no_scrape(directory):
 
 def test_a_forked_process_counts_with_instruments_of_its_own():
     forked = Metrics()
-    first, second = (forked.serve("minilm", "c0ffee") for _ in range(2))
+    first, second = (forked.serve({"minilm": "c0ffee"}) for _ in range(2))
     first.count_refusal("deadline")
     second.count_refusal("deadline")
 

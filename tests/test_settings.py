@@ -62,3 +62,24 @@ def test_the_run_directory_is_by_default_the_one_of_uwsgi_ini(monkeypatch, tmp_p
 
 def test_the_run_directory_is_taken_as_it_is_given():
     assert Settings.from_env({"EMBED_RUN_DIR": "there"}).run_path() == Path("there")
+
+
+def test_several_models_have_settings_each():
+    each = Settings(model="a/b, /srv/c", revision="v1", device="cpu").each_model()
+
+    assert [(one.model, one.revision, one.device) for one in each] == [("a/b", "v1", "cpu"), ("/srv/c", "v1", "cpu")]
+    assert [one.revision for one in Settings(model="a,b", revision="v1,v2").each_model()] == ["v1", "v2"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"model": "a,"}, "EMBED_MODEL=a,: name each model once"),
+        ({"model": "a,b,a"}, "EMBED_MODEL=a,b,a: name each model once"),
+        ({"model": "a,b,c", "revision": "v1,v2"}, "EMBED_REVISION=v1,v2: give one revision for all models"),
+        ({"revision": "v1,v2"}, "EMBED_REVISION=v1,v2: give one revision for all models"),
+    ],
+)
+def test_a_list_of_models_that_cannot_be_right_is_refused(settings, complaint):
+    with pytest.raises(BadSetting, match=complaint):
+        Settings(**settings).each_model()

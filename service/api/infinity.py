@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from service.api import faults
 from service.api.envelope import STATUS, envelope
 from service.api.openai import describe
-from service.api.wire import engine, reply
+from service.api.wire import engines, reply
 from service.engine.engine import Engine
 
 routes = Blueprint("infinity", __name__)
@@ -18,13 +18,16 @@ refuse = faults.register(routes, STATUS, envelope)
 @routes.get("/models")
 def list_models() -> Response:
     """List the models as infinity-client wants them: it refuses another owner, and a model without ``stats``."""
-    extras = {"owned_by": "infinity", "stats": measure_load(engine())}
-    return reply({"object": "list", "data": [describe(engine().model) | extras]})
+    cards = [
+        describe(name, loaded.model) | {"owned_by": "infinity", "stats": measure_load(loaded)}
+        for name, loaded in engines().by_name.items()
+    ]
+    return reply({"object": "list", "data": cards})
 
 
 def measure_load(loaded: Engine) -> dict[str, float]:
-    """Return Infinity's statistics, where a queue and a batch are measured in tokens."""
-    requests, tokens = loaded.admission.load()
+    """Return Infinity's statistics, where a queue and a batch are measured in tokens; all models share the queue."""
+    requests, tokens = engines().admission.load()
     return {
         "queue_fraction": tokens / loaded.limits.max_queue_tokens,
         "queue_absolute": tokens,

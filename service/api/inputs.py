@@ -53,6 +53,13 @@ def check_count(texts: int, field: str) -> None:
         raise InvalidInput(f"{field} has {texts} texts; send at most {limit} at a time", field)
 
 
+def find_vocabulary(model: str | None) -> Vocabulary:
+    """Return whose token ids a request for ``model`` holds: what its alias says, else EMBED_TOKEN_IDS."""
+    alias = current_app.config["ALIASES"].get(model)
+    vocabulary: Vocabulary = (alias and alias.vocabulary) or current_app.config["TOKEN_IDS"]
+    return vocabulary
+
+
 def translate(items: list[Input], model: Model, vocabulary: Vocabulary, field: str = "input") -> list[Input]:
     """Turn token ids of cl100k_base, which LangChain sends whatever the model is called, into text.
 

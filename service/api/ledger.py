@@ -52,8 +52,10 @@ class Ledger:
     def _count(self, exchange: Exchange, route: str) -> None:
         if "serialize" in exchange.seconds:
             seconds = (exchange.seconds[step] for step in STEPS)
-            self._metrics.count_embeddings(exchange.fields["tokens"], len(exchange.cut), *seconds)
-        self._metrics.count_request(route, exchange.status, time.monotonic() - exchange.started)
+            fields = exchange.fields
+            self._metrics.count_embeddings(fields["model"], fields["tokens"], len(exchange.cut), *seconds)
+        seconds_in_all = time.monotonic() - exchange.started
+        self._metrics.count_request(route, exchange.status, seconds_in_all, exchange.fields.get("model"))
 
     def _write(self, exchange: Exchange) -> None:
         """Write the line once the answer is sent."""

@@ -6,7 +6,7 @@ from service.api import contract, faults, tei
 from service.api.answers import EmbeddingList
 from service.api.envelope import STATUS, envelope
 from service.api.openai import Request, ask, embeddings_list
-from service.api.wire import peek, read, reply
+from service.api.wire import engine, peek, read, reply
 
 routes = Blueprint("notes", __name__)
 refuse = faults.register(routes, STATUS, envelope)
@@ -20,4 +20,4 @@ def create_embeddings() -> Response:
         return tei.take_over(tei.embed)
     body = read(Request)
     embeddings = ask(body, body.model)
-    return reply(embeddings_list(embeddings, Request(body.input), model=None))
+    return reply(embeddings_list(embeddings, Request(body.input), engine(body.model).model.name))

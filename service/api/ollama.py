@@ -16,7 +16,7 @@ from service.api.choices import decide_cut
 from service.api.exchange import current
 from service.api.faults import Fault
 from service.api.inputs import flatten
-from service.api.wire import embed, engine, read, reply
+from service.api.wire import embed, engine, engines, read, reply
 from service.engine.engine import Options
 from service.engine.model import Embeddings, Input, Model, Reading
 from service.errors import ForkedAfterLoad
@@ -151,7 +151,7 @@ def create_embedding() -> Response:
 @contract.view(answer=ModelList, raises=[ForkedAfterLoad])
 def list_models() -> Response:
     """List the models, all of which are loaded."""
-    return reply({"models": [_describe(engine().model)]})
+    return reply({"models": [_describe(name, each.model) for name, each in engines().by_name.items()]})
 
 
 @routes.post("/api/show")
@@ -162,7 +162,7 @@ def show_model() -> Response:
     model = engine(_name(body.model or body.name)).model
     sizes = {"general.architecture": "embedding", "embedding.embedding_length": model.dimension}
     limit = {"embedding.context_length": model.max_length}
-    return reply(_describe(model) | {"capabilities": ["embedding"], "model_info": sizes | limit})
+    return reply(_describe(model.name, model) | {"capabilities": ["embedding"], "model_info": sizes | limit})
 
 
 @routes.get("/api/version")
@@ -187,10 +187,10 @@ def _elapsed() -> int:
     return int((time.monotonic() - current().started) * NANOSECONDS)
 
 
-def _describe(model: Model) -> dict[str, Any]:
+def _describe(name: str, model: Model) -> dict[str, Any]:
     return {
-        "name": model.name,
-        "model": model.name,
+        "name": name,
+        "model": name,
         "modified_at": datetime.fromtimestamp(current_app.config["STARTED"], UTC).isoformat(),
         "size": 0,
         "digest": model.fingerprint,

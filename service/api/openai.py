@@ -12,8 +12,8 @@ from service.api import contract, faults, outputs
 from service.api.answers import EmbeddingList, ModelCard, ModelList
 from service.api.choices import Truncate, decide_cut, find_prompt
 from service.api.envelope import STATUS, envelope
-from service.api.inputs import Inputs, flatten, translate
-from service.api.wire import embed, engine, read, reply
+from service.api.inputs import Inputs, find_vocabulary, flatten, translate
+from service.api.wire import embed, engine, engines, read, reply
 from service.engine.engine import Options
 from service.engine.model import Embeddings, Model, Reading, Side
 from service.errors import ForkedAfterLoad, InvalidInput, UnknownModel
@@ -85,18 +85,16 @@ def create_embeddings(model: str | None = None) -> Response:
 @contract.view(answer=ModelList, raises=[ForkedAfterLoad])
 def list_models() -> Response:
     """List the models and their aliases."""
-    return reply({"object": "list", "data": [describe(engine().model)]})
+    data = [describe(name, each.model) for name, each in engines().by_name.items()]
+    return reply({"object": "list", "data": data})
 
 
 @routes.get("/v1/models/<path:name>")
 @routes.get("/models/<path:name>")
 @contract.view(answer=ModelCard, path={"name": "all-MiniLM-L6-v2"}, raises=[UnknownModel, ForkedAfterLoad])
 def retrieve_model(name: str) -> Response:
-    """Describe the model of this name."""
-    served = engine().model
-    if name != served.name:
-        raise UnknownModel(f"there is no model {name}; this service has {served.name}", "model")
-    return reply(describe(served))
+    """Describe the model of this name or alias."""
+    return reply(describe(name, engines().get(name).model))
 
 
 def ask(body: Request, model: str | None) -> Embeddings:
@@ -106,7 +104,7 @@ def ask(body: Request, model: str | None) -> Embeddings:
             "late_chunking: each text is embedded on its own here; send false, or leave it out", "late_chunking"
         )
     loaded = engine(model)
-    inputs = translate(flatten(body.input), loaded.model, current_app.config["TOKEN_IDS"])
+    inputs = translate(flatten(body.input), loaded.model, find_vocabulary(model))
     prompt = find_prompt(loaded.model, body.prompt_name, body.input_type or body.task)
     cut = decide_cut(body.truncation if body.truncate is None else body.truncate, body.truncation_direction)
     dimensions = body.dimensions or body.output_dimension
@@ -126,10 +124,11 @@ def embeddings_list(embeddings: Embeddings, body: Request, model: str | None) ->
     return answer | ({"truncated": embeddings.cut} if embeddings.cut else {})
 
 
-def describe(model: Model) -> dict[str, Any]:
-    """Return OpenAI's members of a model, and what a client may want to know before it embeds."""
+def describe(name: str, model: Model) -> dict[str, Any]:
+    """Return OpenAI's members of a model, called ``name``, and what a client may want to know before it embeds."""
     return {
-        "id": model.name,
+        "id": name,
+        "root": model.name,
         "object": "model",
         "created": current_app.config["STARTED"],
         "owned_by": "sentence-transformers",

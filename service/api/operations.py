@@ -8,7 +8,7 @@ from flask import Blueprint, Response, current_app
 from service.api import contract
 from service.api.answers import OpenAIRefusal
 from service.api.envelope import STATUS
-from service.api.wire import engine, reply
+from service.api.wire import engines, reply
 from service.errors import ForkedAfterLoad
 
 routes = Blueprint("operations", __name__)
@@ -51,9 +51,9 @@ def livez() -> Response:
 @contract.view(answer=Ready, raises=[ForkedAfterLoad])
 def readyz() -> Response:
     """Answer 200 if the model can answer requests."""
-    if not engine().is_ready():
+    if not engines().is_ready():
         return reply({"status": "not ready", "reason": "the model is not running; restart this worker"}, 503)
-    return reply({"status": "ready", "model": engine().model.name})
+    return reply({"status": "ready", "model": ", ".join(each.model.name for each in engines())})
 
 
 @routes.get("/metrics")

@@ -12,7 +12,7 @@ from service.api import contract, envelope, faults
 from service.api.answers import Complaint
 from service.api.choices import decide_cut, find_prompt
 from service.api.faults import Fault
-from service.api.wire import embed, engine, read, reply
+from service.api.wire import embed, engine, engines, read, reply
 from service.engine.engine import Options
 from service.engine.model import Embeddings, Input, Reading
 from service.errors import ForkedAfterLoad, InvalidInput
@@ -107,7 +107,7 @@ def describe() -> Response:
 @contract.view(answer=None, raises=[ForkedAfterLoad])
 def probe() -> Response:
     """Answer 204 if the model can answer requests."""
-    return Response(status=204 if engine().is_ready() else 503)
+    return Response(status=204 if engines().is_ready() else 503)
 
 
 def _ask(body: Texts) -> Embeddings:

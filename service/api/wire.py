@@ -14,6 +14,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from service.api import exchange, gate
 from service.api.exchange import FINGERPRINT
 from service.engine.engine import Engine, Options
+from service.engine.engines import Engines
 from service.engine.model import Embeddings, Input, Model
 from service.errors import InvalidInput, Malformed, OtherModel, split_complaint
 
@@ -32,13 +33,18 @@ MAX_AGE_SECONDS = 3600.0
 COMPRESSIONS = {"br", "compress", "deflate", "gzip", "x-compress", "x-gzip", "zstd"}
 
 
-def engine(model: str | None = None) -> Engine:  # noqa: ARG001
-    """Return the engine that serves ``model``; with one model any name will do.
+def engines() -> Engines:
+    """Return the engines of this process."""
+    return cast("Callable[[], Engines]", current_app.extensions["engines"])()
+
+
+def engine(model: str | None = None) -> Engine:
+    """Return the engine that serves ``model``; with one model any name will do, and no name means the first.
 
     Raises:
         UnknownModel: there are several, and none has this name.
     """
-    return cast("Callable[[], Engine]", current_app.extensions["engine"])()
+    return engines().find(model)
 
 
 def embed(loaded: Engine, inputs: Sequence[Input], options: Options = Options()) -> Embeddings:  # noqa: B008  # immutable

@@ -1,4 +1,4 @@
-"""The one thread that owns the model: it runs batch after batch of what waits."""
+"""The one thread that runs the models: it computes batch after batch of what waits in their lanes."""
 
 import logging
 import threading
@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from service.engine.host import Host
+from service.engine.lane import Lane
 from service.engine.meter import Meter
-from service.engine.model import Model, TokenIds, Vectors
-from service.engine.rate import Rate
+from service.engine.model import TokenIds, Vectors
 from service.engine.request import Entries, Entry, Request
-from service.engine.scheduler import Scheduler
 from service.engine.suspects import Suspects
 from service.errors import ModelFailed, first_line, has_run_out
 
@@ -22,59 +21,56 @@ REST_SECONDS = 5.0
 
 
 class Batcher:
-    """Owns the model's thread, which takes batches from the scheduler and computes them one after the other.
+    """Owns the thread of a device, which takes batches from the lanes and computes them one after the other.
 
-    There is no timer: an idle batcher runs a text at once, a busy one finds its next batch filled.
+    There is no timer: an idle batcher runs a text at once, a busy one finds its next batch filled. Lanes that have work
+    share the thread's time equally, whatever a batch of theirs takes: a large model does not slow a small one down by
+    more than half.
 
     Args:
-        model: computes the batches; only this thread calls its ``embed`` and ``free``.
-        max_batch_tokens: tokens of a batch, padding included.
+        lanes: one for each model; only this thread calls their models' ``embed`` and ``free``.
         meter: told of every batch.
         host: the process that it runs in.
     """
 
-    def __init__(self, model: Model, max_batch_tokens: int, meter: Meter, host: Host) -> None:
-        self._model = model
+    def __init__(self, lanes: Sequence[Lane], meter: Meter, host: Host) -> None:
+        self._lanes = lanes
         self._meter = meter
         self._host = host
         self._suspects = _open_record(host.record) if host.record else None
-        self._scheduler = Scheduler(max_batch_tokens, model.padding_limits)
-        self._rate = Rate()
         self._changed = threading.Condition()
         self._closed = False
-        #: The tokens of the batch that runs now, padding included; 0 between batches.
-        self.running_tokens = 0
+        #: What the lane whose turn it was last had spent.
+        self._spent = 0.0
+        #: How many seconds the batch that runs now may take; 0 between batches.
+        self.allowed_seconds = 0.0
         #: How many batches have started.
         self.batches = 0
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
-    def submit(self, request: Request) -> None:
+    def submit(self, lane: Lane, request: Request) -> None:
         """Queue a request and return; ``request.wait`` tells when its vectors or its error are there."""
         entries = Entries.of(request)
         if entries.leaders:
             with self._changed:
-                self._scheduler.add(entries)
+                if not lane.scheduler:  # what it did not use while it was idle is lost
+                    lane.spent = max(lane.spent, self._spent)
+                lane.scheduler.add(entries)
                 self._changed.notify()
 
-    def cancel(self, request: Request) -> None:
+    def cancel(self, lane: Lane, request: Request) -> None:
         """Remove what still waits of a request; a batch that runs already is computed to its end."""
         with self._changed:
-            self._scheduler.cancel(request)
+            lane.scheduler.cancel(request)
 
-    def waiting_tokens(self) -> tuple[int, int]:
-        """Return the tokens of small requests that wait, and of all others."""
-        return self._scheduler.tokens()
-
-    def tokens_per_second(self) -> float:
-        """Return the rate of the model; infinite if it is not known yet."""
-        return self._rate.per_second
-
-    def show_queue(self, *, is_late: bool) -> None:
-        """Tell the meter what waits."""
-        with self._changed:
-            tokens, oldest = sum(self._scheduler.tokens()), self._scheduler.oldest()
-        self._meter.show_queue(tokens, max(0.0, time.monotonic() - oldest), is_late=is_late)
+    def show_queues(self, *, is_late: bool) -> None:
+        """Tell the meter what waits, and whether the present batch is late."""
+        for lane in self._lanes:
+            with self._changed:
+                tokens, oldest = sum(lane.waiting_tokens()), lane.scheduler.oldest()
+            self._meter.show_queue(lane.model.name, tokens, max(0.0, time.monotonic() - oldest))
+        self._meter.beat(is_late=is_late)
 
     def is_alive(self) -> bool:
         """Tell whether batches are being computed."""
@@ -94,12 +90,12 @@ class Batcher:
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        while batch := self._next_batch():
-            self._compute(batch)
-            del batch  # or the last request would stay in memory until the next one
+        while turn := self._next_batch():
+            self._compute(*turn)
+            del turn  # or the last request would stay in memory until the next one
 
-    def _next_batch(self) -> list[Entry]:
-        """Wait for work; an empty batch means that the batcher was closed."""
+    def _next_batch(self) -> tuple[Lane, list[Entry]] | None:
+        """Wait for work; None means that the batcher was closed."""
         with self._changed:
             is_idle = not self._changed.wait_for(self._has_work, REST_SECONDS)
         if is_idle:
@@ -107,14 +103,18 @@ class Batcher:
         with self._changed:
             while True:
                 self._changed.wait_for(self._has_work)
-                batch = self._scheduler.next_batch()
-                if batch or self._closed:
-                    return batch
+                waiting = [lane for lane in self._lanes if lane.scheduler]
+                if not waiting:
+                    return None
+                lane = min(waiting, key=_spent) if len(waiting) > 1 else waiting[0]
+                self._spent = lane.spent
+                if batch := lane.scheduler.next_batch():
+                    return lane, batch
 
     def _has_work(self) -> bool:
-        return bool(self._scheduler) or self._closed
+        return self._closed or any(lane.scheduler for lane in self._lanes)
 
-    def _compute(self, batch: list[Entry]) -> None:
+    def _compute(self, lane: Lane, batch: list[Entry]) -> None:
         """Compute a batch, equal texts once, and hand the vectors to their requests."""
         started = time.monotonic()
         rows: dict[bytes, int] = {}
@@ -122,58 +122,59 @@ class Batcher:
         unique = dict(zip(row_of, (entry.token_ids for entry in batch), strict=True))
         for entry in batch:
             entry.request.started = min(entry.request.started, started)
-        vectors = self._embed_apart(list(unique.values()))
-        self._count(batch, time.monotonic() - started)
+        vectors = self._embed_apart(lane, list(unique.values()))
+        self._count(lane, batch, time.monotonic() - started)
         for entry, row in zip(batch, row_of, strict=True):
             vector = vectors[row]
             if vector is not None:
                 entry.request.put(entry.position, vector)
             else:
-                self.cancel(entry.request)
+                self.cancel(lane, entry.request)
                 entry.request.fail(
                     ModelFailed("the model failed on a text of this request; the server's log has the reason")
                 )
 
-    def _count(self, batch: list[Entry], seconds: float) -> None:
+    def _count(self, lane: Lane, batch: list[Entry], seconds: float) -> None:
         tokens = sum(entry.length for entry in batch)
-        self._rate.add(tokens, seconds)
+        lane.rate.add(tokens, seconds)
+        lane.spent += seconds
         self._meter.count_batch(len(batch), tokens, len(batch) * batch[-1].length, seconds)
 
-    def _embed_apart(self, texts: Sequence[TokenIds]) -> list[Vectors | None]:
+    def _embed_apart(self, lane: Lane, texts: Sequence[TokenIds]) -> list[Vectors | None]:
         """Compute suspects alone, and not at all what ended a process."""
         if not self._suspects:
-            return self._embed(texts)
+            return self._embed(lane, texts)
         vectors: dict[int, Vectors | None] = {}
         rest = []
         for index, text in enumerate(texts):
-            if self._suspects.is_guilty(text):
+            if self._suspects.is_guilty(text, lane.person):
                 vectors[index] = None
-            elif self._suspects.is_suspect(text):
-                [vectors[index]] = self._embed([text])
+            elif self._suspects.is_suspect(text, lane.person):
+                [vectors[index]] = self._embed(lane, [text])
             else:
                 rest.append(index)
         if rest:
-            vectors |= dict(zip(rest, self._embed([texts[index] for index in rest]), strict=True))
+            vectors |= dict(zip(rest, self._embed(lane, [texts[index] for index in rest]), strict=True))
         return [vectors[index] for index in range(len(texts))]
 
-    def _embed(self, texts: Sequence[TokenIds]) -> list[Vectors | None]:
+    def _embed(self, lane: Lane, texts: Sequence[TokenIds]) -> list[Vectors | None]:
         """Return a vector for each text, None where the model failed on it alone."""
-        vectors = self._try(texts)
+        vectors = self._try(lane, texts)
         if vectors is not None:
             return list(vectors)
         if len(texts) == 1:
             return [None]
         middle = len(texts) // 2
-        return self._embed(texts[:middle]) + self._embed(texts[middle:])
+        return self._embed(lane, texts[:middle]) + self._embed(lane, texts[middle:])
 
-    def _try(self, texts: Sequence[TokenIds]) -> Vectors | None:
+    def _try(self, lane: Lane, texts: Sequence[TokenIds]) -> Vectors | None:
         """Run the model once; log an error and return None."""
         self.batches += 1
-        self.running_tokens = len(texts) * max(map(len, texts))
+        self.allowed_seconds = lane.allowed_seconds(len(texts) * max(map(len, texts)))
         if self._suspects is not None:
-            self._suspects.begin(texts)
+            self._suspects.begin(texts, lane.person)
         try:
-            return self._model.embed(texts)
+            return lane.model.embed(texts)
         except Exception as error:
             ran_out = has_run_out(error)
             if len(texts) == 1:
@@ -181,13 +182,17 @@ class Batcher:
             else:
                 log.warning("the model failed on %d texts, each half is tried: %s", len(texts), first_line(error))
         finally:
-            self.running_tokens = 0
+            self.allowed_seconds = 0.0
             if self._suspects is not None:
-                self._suspects.end(texts)
+                self._suspects.end(texts, lane.person)
         if ran_out:  # outside of the handler, whose traceback holds the batch's tensors
-            self._model.free()
+            lane.model.free()
             self._host.trim()
         return None
+
+
+def _spent(lane: Lane) -> float:
+    return lane.spent
 
 
 def _open_record(path: Path) -> Suspects | None:

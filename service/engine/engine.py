@@ -8,19 +8,15 @@ import numpy as np
 
 from service.engine.admission import Admission
 from service.engine.batcher import Batcher
-from service.engine.host import Host
+from service.engine.lane import Lane
 from service.engine.limits import Limits
 from service.engine.meter import Meter
 from service.engine.model import Embeddings, Input, Model, Reading, Timings, Tokenized, Vectors
 from service.engine.request import Request
-from service.engine.watchdog import Watchdog
 from service.errors import ClientGone, DeadlinePassed, InvalidInput, TooLong
 
 #: How often a waiting request looks at its client. Each look needs the GIL, and under overload many requests wait.
 POLL_SECONDS = 0.5
-
-#: How long ``close`` waits for a model that may hang.
-CLOSE_SECONDS = 10.0
 
 #: Bytes of UTF-8 to a token, for an estimate before tokenising: English has 4 to 5, Chinese 3.
 BYTES_PER_TOKEN = 4
@@ -47,40 +43,35 @@ class Options(NamedTuple):
 
 
 class Engine:
-    """A model behind admission, a batcher and a watchdog; owns the three.
+    """A model behind admission and the batcher, which the engines of a process share.
 
     Args:
-        model: computes the batches.
-        host: the process that it runs in.
-        limits: how much it takes on.
+        lane: where what waits for the model is; it has the model.
+        batcher: runs it.
+        admission: decides who may wait.
+        limits: how much time a request has.
         meter: told of what happens.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        host: Host,
-        limits: Limits = Limits(),  # noqa: B008  # immutable
-        meter: Meter | None = None,
-    ) -> None:
-        self.model = model
+    def __init__(self, lane: Lane, batcher: Batcher, admission: Admission, limits: Limits, meter: Meter) -> None:
+        self.model: Model = lane.model
         self.limits = limits
-        self._meter = meter or Meter()
-        self._max_batch_tokens = limits.max_batch_tokens or model.max_batch_tokens
-        self._batcher = Batcher(model, self._max_batch_tokens, self._meter, host)
-        self.admission = Admission(self._batcher, limits, self._meter)
-        self._watchdog = Watchdog(self._batcher, self._max_batch_tokens, limits.batch_timeout, self._batcher.give_up)
+        self._lane = lane
+        self._batcher = batcher
+        self._admission = admission
+        self._meter = meter
 
     def calibrate(self) -> None:
         """Compute the longest text that fits a batch: it tells the rate, and how long a batch may take."""
-        words = min(self.model.max_length or self._max_batch_tokens, self._max_batch_tokens)
+        most = self._lane.max_batch_tokens
+        words = min(self.model.max_length or most, most)
         [token_ids] = self.model.tokenize(["a " * words]).ids
         for _ in range(2):  # the first of a shape takes longer
             request = Request([token_ids[:words]], self.model.dimension)
-            self._batcher.submit(request)
+            self._batcher.submit(self._lane, request)
             request.wait(-1)
             request.raise_error()
-        self._watchdog.calibrate(self._max_batch_tokens / self._batcher.tokens_per_second())
+        self._lane.calibrate()
 
     def embed(
         self,
@@ -112,24 +103,16 @@ class Engine:
         began = time.monotonic()
         deadline = min(deadline, began + self.limits.request_timeout)
         tokens = self._estimate(inputs)
-        with self.admission.preparing(tokens, deadline, small=tokens <= self._max_batch_tokens and not bulk):
+        small = tokens <= self._lane.max_batch_tokens and not bulk
+        with self._admission.preparing(self._lane, tokens, deadline, small=small):
             token_ids, cut = self._tokenize(inputs, options, is_gone, deadline)
             request = Request(token_ids, self.model.dimension, deadline, bulk=bulk)
-            self._batcher.submit(request)
+            self._batcher.submit(self._lane, request)
         self._wait(request, is_gone)
         started = min(request.started, time.monotonic())
         timings = Timings(request.arrived - began, started - request.arrived, time.monotonic() - started)
         vectors = _finish(request.vectors, options, normalizes=self.model.normalizes)
         return Embeddings(vectors, [len(ids) for ids in request.token_ids], cut, timings)
-
-    def is_ready(self) -> bool:
-        """Tell whether a request would be answered: the batcher lives and its batch is not late."""
-        return self._batcher.is_alive() and not self._watchdog.is_late()
-
-    def close(self) -> None:
-        """Finish what is queued and join the threads; give up on a model that hangs."""
-        self._watchdog.close()
-        self._batcher.close(CLOSE_SECONDS)
 
     def _check(self, dimensions: int | None) -> None:
         full = self.model.dimension
@@ -167,7 +150,7 @@ class Engine:
             try:
                 self._check_waiting(is_gone, request.deadline)
             except (ClientGone, DeadlinePassed):
-                self._batcher.cancel(request)
+                self._batcher.cancel(self._lane, request)
                 raise
         request.raise_error()
 

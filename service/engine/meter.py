@@ -14,8 +14,11 @@ class Meter:
         passed. ``client_gone``: nobody waits for the answer.
         """
 
-    def show_queue(self, tokens: int, oldest_seconds: float, *, is_late: bool) -> None:
-        """Show the waiting tokens, the age of the oldest waiting request, and whether the present batch hangs.
+    def show_queue(self, model: str, tokens: int, oldest_seconds: float) -> None:
+        """Show the tokens that wait for a model, and the age of the oldest request that does."""
 
-        The watchdog's thread calls this with every tick: its last call is the heartbeat.
+    def beat(self, *, is_late: bool) -> None:
+        """Show that the process lives, and whether the present batch hangs.
+
+        The watchdog's thread calls this with every tick, after ``show_queue`` for each model.
         """

@@ -32,7 +32,7 @@ class Suspects:
 
     A text that hung alone is guilty: it is not computed again. Texts that shared a batch when a process hung, and those
     that ran when it was killed, are suspects: each is computed alone. A kill proves nothing, since the kernel and
-    operators kill too.
+    operators kill too. ``person``, of at most 16 bytes, tells one model's texts from another's.
 
     Args:
         path: a file of this process's place, such as its worker number; its directory must exist.
@@ -57,26 +57,26 @@ class Suspects:
     def __bool__(self) -> bool:
         return bool(self._suspects or self._guilty)
 
-    def is_suspect(self, text: TokenIds) -> bool:
+    def is_suspect(self, text: TokenIds, person: bytes = b"") -> bool:
         """Tell whether this text must be computed alone."""
-        return _digest(text).hex() in self._suspects
+        return _digest(text, person).hex() in self._suspects
 
-    def is_guilty(self, text: TokenIds) -> bool:
+    def is_guilty(self, text: TokenIds, person: bytes = b"") -> bool:
         """Tell whether this text must not be computed."""
-        since = self._guilty.get(_digest(text).hex())
+        since = self._guilty.get(_digest(text, person).hex())
         return since is not None and time.time() - since < FORGET_SECONDS
 
-    def begin(self, texts: Sequence[TokenIds]) -> None:
+    def begin(self, texts: Sequence[TokenIds], person: bytes = b"") -> None:
         """Note that these texts run now."""
-        digests = b"".join(map(_digest, texts[:MAX_TEXTS]))
+        digests = b"".join(_digest(text, person) for text in texts[:MAX_TEXTS])
         self._running[HEADER.size : HEADER.size + len(digests)] = digests
         self._running[: HEADER.size] = HEADER.pack(len(digests) // DIGEST_BYTES, 0)
 
-    def end(self, texts: Sequence[TokenIds]) -> None:
+    def end(self, texts: Sequence[TokenIds], person: bytes = b"") -> None:
         """Note that they are done, which clears one that was computed alone."""
         self._running[: HEADER.size] = HEADER.pack(0, 0)
         if self._suspects and len(texts) == 1:
-            self._suspects.discard(_digest(texts[0]).hex())
+            self._suspects.discard(_digest(texts[0], person).hex())
 
     def accuse(self) -> None:
         """Note that what runs now hangs; this process is about to end."""
@@ -106,5 +106,5 @@ class Suspects:
         return self._path.with_suffix(".json")
 
 
-def _digest(text: TokenIds) -> bytes:
-    return blake2b(text.tobytes(), digest_size=DIGEST_BYTES).digest()
+def _digest(text: TokenIds, person: bytes) -> bytes:
+    return blake2b(text.tobytes(), digest_size=DIGEST_BYTES, person=person).digest()

@@ -3,7 +3,7 @@ import pytest
 
 @pytest.fixture
 def admission(app):
-    return app.extensions["engine"]().admission
+    return app.extensions["engines"]().admission
 
 
 @pytest.fixture

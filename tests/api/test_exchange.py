@@ -40,7 +40,7 @@ def ask(caplog):
 
     yield ask
     for app in apps:
-        app.extensions["engine"]().close()
+        app.extensions["engines"]().close()
 
 
 def test_a_line_says_what_was_asked_and_where_the_time_went(ask):

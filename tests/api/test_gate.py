@@ -26,7 +26,7 @@ def key(file):
 def guarded(file, key, model):  # noqa: ARG001  # the key makes the file
     app = create_app(Settings(api_keys_file=file), model)
     yield app
-    app.extensions["engine"]().close()
+    app.extensions["engines"]().close()
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_key_beyond_its_limit_is_told_when_to_come_again(file, key, model):
     client = app.test_client()
     first, second = (client.post("/embed", json={"input": "a" * 90}, headers={"api-key": limited}) for _ in range(2))
     other = client.post("/embed", json={"input": "a"}, headers={"api-key": key})
-    app.extensions["engine"]().close()
+    app.extensions["engines"]().close()
 
     assert (first.status_code, second.status_code, other.status_code) == (200, 429, 200)
     assert 1 <= int(second.headers["Retry-After"]) <= 30

@@ -7,7 +7,7 @@ def test_a_process_with_a_model_is_alive_and_ready(client):
 
 
 def test_without_its_batcher_the_process_is_alive_but_not_ready(client, app):
-    app.extensions["engine"]().close()
+    app.extensions["engines"]().close()
 
     assert client.get("/livez").status_code == 200
     assert client.get("/readyz").status_code == 503

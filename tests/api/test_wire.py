@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture
 def engine(app):
-    return app.extensions["engine"]()
+    return app.extensions["engines"]().find()
 
 
 def embed(client, **headers):

@@ -11,14 +11,15 @@ from service.errors import DeadlinePassed, Overloaded
 class FakeBacklog:
     """So many tokens wait, at 100 a second."""
 
-    def __init__(self, small=0, others=0):
+    def __init__(self, small=0, others=0, rate=100.0):
         self.waiting = (small, others)
+        self.rate = rate
 
     def waiting_tokens(self):
         return self.waiting
 
     def tokens_per_second(self):
-        return 100.0
+        return self.rate
 
 
 class Refusals(Meter):
@@ -38,15 +39,19 @@ def refusals():
 def admission(refusals):
     """Builds an admission before a backlog."""
 
-    def build(small=0, others=0, **limits):
-        return Admission(FakeBacklog(small, others), Limits(**limits), refusals)
+    def build(small=0, others=0, beside=(), **limits):
+        return Admission([FakeBacklog(small, others), *beside], Limits(**limits), refusals)
 
     return build
 
 
 def admit(admission, tokens, seconds, *, small=True):
-    with admission.preparing(tokens, time.monotonic() + seconds, small=small):
+    with prepare(admission, tokens, seconds, small=small):
         pass
+
+
+def prepare(admission, tokens, seconds, *, small=True):
+    return admission.preparing(next(iter(admission._backlogs)), tokens, time.monotonic() + seconds, small=small)
 
 
 def test_an_idle_server_takes_a_request_of_any_size(admission):
@@ -82,9 +87,30 @@ def test_a_small_request_overtakes_large_ones(admission):
 
 def test_tokens_count_while_they_are_tokenised(admission):
     busy = admission()
-    with busy.preparing(500, time.monotonic() + 60, small=True), pytest.raises(Overloaded):
+    with prepare(busy, 500, 60), pytest.raises(Overloaded):
         admit(busy, 100, 10)
     admit(busy, 100, 10)
+
+
+def test_what_waits_for_another_model_counts_in_seconds(admission):
+    """10 tokens at 1 a second take as long as 1000 at 100."""
+    for rate, seconds in ((1.0, 41), (100.0, 21)):
+        busy = admission(beside=[FakeBacklog(10, rate=rate)])
+        admit(busy, 1000, seconds)
+        with pytest.raises(Overloaded):
+            admit(busy, 1000, seconds - 2)
+
+
+def test_another_model_takes_half_of_the_time_at_most(admission):
+    busy = admission(beside=[FakeBacklog(100_000, rate=1.0)])
+    admit(busy, 100, 5)
+    with pytest.raises(Overloaded):
+        admit(busy, 100, 3)
+
+
+def test_the_queue_holds_the_tokens_of_all_models(admission):
+    with pytest.raises(Overloaded):
+        admit(admission(small=10, beside=[FakeBacklog(980)], max_queue_tokens=1000), 20, 1000)
 
 
 def test_only_so_many_requests_are_held(admission):

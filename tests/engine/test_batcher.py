@@ -9,6 +9,8 @@ import pytest
 
 from service.engine.batcher import Batcher, log
 from service.engine.host import Host
+from service.engine.lane import Lane
+from service.engine.limits import Limits
 from service.engine.meter import Meter
 from service.engine.request import Request
 from service.errors import ModelFailed
@@ -47,6 +49,12 @@ class Recorder(FakeModel):
         self.trims += 1
 
 
+def start(*models):
+    """A batcher with a lane for each model; the first model's host."""
+    lanes = [Lane(model, Limits()) for model in models]
+    return Batcher(lanes, Meter(), Host(pytest.fail, models[0].trim))
+
+
 @pytest.fixture
 def recorder():
     return Recorder()
@@ -54,21 +62,21 @@ def recorder():
 
 @pytest.fixture
 def batcher(recorder):
-    batcher = Batcher(recorder, 100, Meter(), Host(pytest.fail, recorder.trim))
+    batcher = start(recorder)
     yield batcher
     recorder.gate.set()
     batcher.close()
 
 
-def submit(batcher, *requests):
+def submit(batcher, *requests, lane=0):
     for each in requests:
-        batcher.submit(each)
+        batcher.submit(batcher._lanes[lane], each)
     return requests
 
 
 def test_requests_that_wait_share_the_next_batch(batcher, recorder):
     first = request(1)
-    batcher.submit(first)
+    submit(batcher, first)
     recorder.started.wait(60)
     others = submit(batcher, request(2), request(3), request(4))
     recorder.gate.set()
@@ -88,7 +96,7 @@ def test_a_text_that_occurs_twice_is_computed_once(batcher, recorder):
 
 
 def test_a_text_on_which_the_model_fails_costs_its_own_request(batcher, recorder):
-    batcher.submit(request(1))
+    submit(batcher, request(1))
     recorder.started.wait(60)
     unlucky, *others = submit(batcher, request(13), request(12), request(14), request(16, 15))
     recorder.gate.set()
@@ -100,7 +108,7 @@ def test_a_text_on_which_the_model_fails_costs_its_own_request(batcher, recorder
 
 
 def test_a_batch_that_runs_out_of_memory_is_computed_in_parts(batcher, recorder):
-    batcher.submit(request(1))
+    submit(batcher, request(1))
     recorder.started.wait(60)
     (large,) = submit(batcher, request(20, 21, 22, 23))
     recorder.gate.set()
@@ -115,7 +123,7 @@ def test_a_batch_that_runs_out_of_memory_is_computed_in_parts(batcher, recorder)
 def test_a_batcher_without_work_returns_memory_once(recorder, monkeypatch):
     monkeypatch.setattr("service.engine.batcher.REST_SECONDS", 0.01)
     recorder.gate.set()
-    batcher = Batcher(recorder, 100, Meter(), Host(pytest.fail, recorder.trim))
+    batcher = start(recorder)
     while not recorder.trims:
         time.sleep(0.01)
     (late,) = submit(batcher, request(5))
@@ -133,7 +141,7 @@ def test_the_failure_of_a_text_is_logged_with_its_reason(batcher, recorder, capl
 
 
 def test_closing_finishes_what_is_queued_and_ends_the_thread(recorder):
-    batcher = Batcher(recorder, 100, Meter(), Host(pytest.fail, recorder.trim))
+    batcher = start(recorder)
     queued = submit(batcher, request(1), request(90), request(2))
     recorder.gate.set()
     batcher.close()
@@ -166,3 +174,61 @@ def test_a_request_without_texts_is_done_at_once(batcher):
 
     assert empty.wait(0)
     assert batcher.is_alive()
+
+
+class Timed(Recorder):
+    """A batch is one text, and takes so many seconds of a clock that all share."""
+
+    max_batch_tokens = 10
+    clock = 0.0
+    order: list[str] = []  # noqa: RUF012  # each test has its own
+
+    def __init__(self, name, seconds):
+        super().__init__()
+        self.name, self.seconds = name, seconds
+
+    def embed(self, batch):
+        self.gate.wait(60)
+        Timed.clock += self.seconds
+        Timed.order.append(self.name)
+        return np.zeros((len(batch), 1), np.float32)
+
+
+@pytest.fixture
+def timed(monkeypatch):
+    """A batcher with a fast model and one that takes three times as long; both wait for the gate."""
+    monkeypatch.setattr(Timed, "order", [])
+    models = Timed("fast", 1.0), Timed("slow", 3.0)
+    models[1].gate = models[0].gate
+    batcher = start(*models)
+    monkeypatch.setattr("service.engine.batcher.time.monotonic", lambda: Timed.clock)
+    yield batcher
+    models[0].gate.set()
+    batcher.close()
+
+
+def compute(batcher, *waiting):
+    """Let all batches be computed; return the models in the order of their turns."""
+    batcher._lanes[0].model.gate.set()
+    assert all(each.wait(60) for each in waiting)
+    return Timed.order
+
+
+def test_models_take_turns_by_time_not_by_batches(timed):
+    fast = submit(timed, *(request(10 + i) for i in range(9)))
+    slow = submit(timed, *(request(10 + i) for i in range(3)), lane=1)
+    order = compute(timed, *fast, *slow)
+
+    assert order == ["fast", "slow", *["fast"] * 3, "slow", *["fast"] * 3, "slow", *["fast"] * 2]
+
+
+def test_a_model_that_was_idle_has_no_time_left_over(timed):
+    timed._lanes[0].model.gate.set()
+    assert all(each.wait(60) for each in submit(timed, *(request(10 + i) for i in range(9))))
+    timed._lanes[0].model.gate.clear()
+    Timed.order.clear()
+    fast = submit(timed, *(request(10 + i) for i in range(4)))
+    slow = submit(timed, *(request(10 + i) for i in range(4)), lane=1)
+    order = compute(timed, *fast, *slow)
+
+    assert order[:3].count("slow") == 1

@@ -4,7 +4,8 @@ import time
 import numpy as np
 import pytest
 
-from service.engine.engine import SLICE_CHARACTERS, Engine, Options
+from service.engine.engine import SLICE_CHARACTERS, Options
+from service.engine.engines import Engines
 from service.engine.host import Host
 from service.engine.limits import Limits
 from service.errors import ClientGone, DeadlinePassed, InvalidInput, ModelFailed, TooLong
@@ -13,9 +14,9 @@ from tests.fakes import FakeModel, vector_of
 
 @pytest.fixture
 def engine(model):
-    engine = Engine(model, Host(pytest.fail))
-    yield engine
-    engine.close()
+    engines = Engines([model], Host(pytest.fail))
+    yield engines.find()
+    engines.close()
 
 
 def test_vectors_come_in_the_order_of_the_texts(engine):
@@ -68,10 +69,10 @@ class StuckModel(FakeModel):
 @pytest.fixture
 def stuck():
     model = StuckModel()
-    engine = Engine(model, Host(pytest.fail), Limits(request_timeout=0.3))
-    yield engine
+    engines = Engines([model], Host(pytest.fail), Limits(request_timeout=0.3))
+    yield engines.find()
     model.released.set()
-    engine.close()
+    engines.close()
 
 
 def test_a_request_past_its_deadline_is_told_so(stuck):
@@ -94,29 +95,6 @@ def test_what_waits_of_a_cancelled_request_is_never_computed(stuck):
 
     assert ["never computed"] not in stuck.model.batches
     assert ["another text"] in stuck.model.batches
-
-
-def test_a_closed_engine_is_not_ready(model):
-    engine = Engine(model, Host(pytest.fail))
-    assert engine.is_ready()
-    engine.close()
-    assert not engine.is_ready()
-
-
-def test_an_engine_whose_batch_is_late_is_not_ready(stuck):
-    with pytest.raises(DeadlinePassed):
-        stuck.embed(["a"])
-    stuck._watchdog.is_late = lambda: True
-
-    assert not stuck.is_ready()
-
-
-def test_a_hanging_model_does_not_hold_the_exit(stuck, monkeypatch):
-    monkeypatch.setattr("service.engine.engine.CLOSE_SECONDS", 0.1)
-    with pytest.raises(DeadlinePassed):
-        stuck.embed(["a"])
-
-    stuck.close()
 
 
 def test_long_work_is_tokenised_in_parts(engine, model, monkeypatch):
@@ -142,7 +120,7 @@ def test_a_deadline_of_the_request_counts_if_it_is_sooner(stuck):
 def test_a_calibrated_engine_knows_the_rate(engine):
     engine.calibrate()
 
-    assert 0 < engine._batcher.tokens_per_second() < float("inf")
+    assert 0 < engine._lane.tokens_per_second() < float("inf")
 
 
 def test_no_texts_give_no_vectors(engine):

@@ -3,6 +3,8 @@ import pytest
 
 from service.engine.batcher import Batcher
 from service.engine.host import Host
+from service.engine.lane import Lane
+from service.engine.limits import Limits
 from service.engine.meter import Meter
 from service.engine.request import Request
 from service.engine.suspects import Suspects
@@ -17,10 +19,10 @@ def path(tmp_path):
     return tmp_path / "batch.1"
 
 
-def end_during(path, *texts, hung=False):
+def end_during(path, *texts, hung=False, person=b""):
     """Leave the record as a process does that ends in this batch."""
     suspects = Suspects(path)
-    suspects.begin(texts)
+    suspects.begin(texts, person)
     if hung:
         suspects.accuse()
 
@@ -38,6 +40,12 @@ def test_texts_of_a_batch_that_hung_are_suspects(path):
 
     assert [suspects.is_suspect(text) for text in (A, B, C)] == [True, True, False]
     assert not suspects.is_guilty(A)
+
+
+def test_a_text_is_guilty_for_the_model_that_hung_on_it(path):
+    end_during(path, A, hung=True, person=b"one")
+
+    assert [Suspects(path).is_guilty(A, each) for each in (b"one", b"other")] == [True, False]
 
 
 def test_a_killed_process_accuses_nobody_at_first(path):
@@ -105,12 +113,13 @@ class Lengths(FakeModel):
 
 
 def test_the_batcher_computes_suspects_alone_and_the_guilty_not(path):
-    end_during(path, A, hung=True)
-    end_during(path, B, C, hung=True)
-    batcher = Batcher(model := Lengths(), 100, Meter(), Host(pytest.fail, record=path))
+    lane = Lane(model := Lengths(), Limits())
+    end_during(path, A, hung=True, person=lane.person)
+    end_during(path, B, C, hung=True, person=lane.person)
+    batcher = Batcher([lane], Meter(), Host(pytest.fail, record=path))
     guilty, others = Request(token_ids(5), 1), Request(token_ids(6, 7, 8), 1)
     for request in (guilty, others):
-        batcher.submit(request)
+        batcher.submit(lane, request)
     assert guilty.wait(60)
     assert others.wait(60)
     batcher.close()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service import cpu
-from service.engine.engine import Engine
+from service.engine.engines import Engines
 from service.engine.host import Host
 from service.engine.model import Reading
 from service.errors import InvalidInput, ModelUnusable
@@ -75,10 +75,11 @@ def served(request, tmp_path_factory):
 @pytest.mark.parametrize("backend", ["openvino", "torch"])
 def test_vectors_are_those_of_sentence_transformers(served, backend):
     model = getattr(served, backend)()
-    engine = Engine(model, Host(pytest.fail))
+    engines = Engines([model], Host(pytest.fail))
+    engine = engines.find()
     alone = np.concatenate([engine.embed([text]).vectors for text in TEXTS])
     mixed = engine.embed(TEXTS).vectors
-    engine.close()
+    engines.close()
 
     assert accuracy.cosines(alone, served.expected).min() >= 1 - 1e-6
     assert accuracy.cosines(mixed, served.expected).min() >= 1 - 1e-6

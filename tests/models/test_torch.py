@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from service.engine.engine import Engine
+from service.engine.engines import Engines
 from service.engine.host import Host
 from service.errors import ModelUnusable
 from service.models import sources
@@ -24,9 +24,9 @@ def model():
 
 @pytest.fixture
 def engine(model):
-    engine = Engine(model, Host(pytest.fail))
-    yield engine
-    engine.close()
+    engines = Engines([model], Host(pytest.fail))
+    yield engines.find()
+    engines.close()
 
 
 def test_vectors_are_those_of_sentence_transformers(engine, reference):
