@@ -62,7 +62,7 @@ def test_the_table_of_reliability_is_that_of_the_saved_results():
 def test_the_table_replaces_what_was_between_its_marks(tmp_path):
     document = tmp_path / "page.md"
     document.write_text(f"before\n{verdict.BEGIN}\nold\n{verdict.END}\nafter\n")
-    verdict.write(document, {"abandon": {"work_left_s": 3.5}, "replaced_workers": 0})
+    verdict.write(document, {"abandon": {"work_left_s": 3.5}, "replaced_workers": 0, "load_average": 0.5})
 
     written = document.read_text()
     assert "old" not in written
@@ -75,12 +75,13 @@ def test_a_document_without_marks_is_refused(tmp_path):
     (tmp_path / "page.md").write_text("text")
 
     with pytest.raises(ValueError, match="has no lines"):
-        verdict.write(tmp_path / "page.md", {"replaced_workers": 0})
+        verdict.write(tmp_path / "page.md", {"replaced_workers": 0, "load_average": 0.5})
 
 
 def test_the_totals_add_up_the_answers_of_all_scenes():
     answers = {"200": 5, "wrong": 1, "lost": 2, "500": 3, "504": 4}
-    table = verdict.table({"mixed": {"short_p99_s": 0, "answers": answers}, "replaced_workers": 0})
+    mixed = {"short_p99_s": 0, "answers": answers}
+    table = verdict.table({"mixed": mixed, "replaced_workers": 0, "load_average": 0.5})
 
     assert "| of 15 requests: wrong vectors | 1 | 0 | **no** |" in table
     assert "| 5xx that are not documented | 3 | 0 | **no** |" in table

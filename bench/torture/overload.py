@@ -23,7 +23,9 @@ PROBES_PER_SECOND = 10
 DRAIN_SECONDS = 30
 
 OBEDIENT_CLIENTS = 300
-OBEDIENT_SECONDS = 120
+
+#: Two waits of a minute, the longest that Retry-After asks for, and the requests.
+OBEDIENT_SECONDS = 150
 
 
 def short_texts(stand: Stand, jobs: Jobs) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """All scenes, one after the other."""
 
 import logging
+import os
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ def run(model: str, only: Sequence[str] = ("",)) -> dict[str, Any]:
     """Run the scenes whose names contain one of ``only``; return what was measured in each."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
-    results: dict[str, Any] = {}
+    results: dict[str, Any] = {"load_average": os.getloadavg()[0]}
     with contenders.scratch_directory() as directory, _started(directory / "service", model) as stand:
         made = jobs.make(model, stand.http, DEADLINE_SECONDS)
         for scene in SCENES:

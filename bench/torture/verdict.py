@@ -42,9 +42,10 @@ class Row(NamedTuple):
 
 
 def table(results: dict[str, Any]) -> str:
-    """Format the results of the scenes, or of some of them."""
+    """Format the results of the scenes, or of some of them, and say how busy the machine was."""
     lines = [row.cells() for make in (_loads, _clients, _faults, _totals) for row in make(results)]
-    return report.table(["", "measured", "target", "reached"], lines)
+    busy = f"The load average of the machine was {results['load_average']:.1f} before the run."
+    return report.table(["", "measured", "target", "reached"], lines) + f"\n\n{busy}"
 
 
 def write(path: Path, results: dict[str, Any]) -> None:
@@ -100,7 +101,8 @@ def _clients(results: dict[str, Any]) -> Iterator[Row]:
             yield Row(f"{what}: p99 of others, HTTP port", _ms(row["http"]["p99_s"]), " ms", 1000)
     if row := results.get("slow_readers"):
         counts = Counter(row["nginx"]["answers"]) + Counter(row["http"]["answers"])
-        yield Row("slow readers without their whole answer", counts.total() - counts["200"], "", 0)
+        short = counts.total() - counts["200"] - counts["429"]
+        yield Row("slow readers who were neither refused nor got their whole answer", short, "", 0)
     if row := results.get("half_closed"):
         others = sum(number for status, number in row["gone"].items() if status not in GONE)
         yield Row("half-closed connections with another answer than 200, 499 or none", others, "", 0)
