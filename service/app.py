@@ -3,6 +3,7 @@
 import atexit
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from flask import Flask
 
@@ -44,24 +45,9 @@ def create_app(settings: Settings | None = None, *models: Model) -> Flask:
 
     app = Flask("service", static_folder=None)
     app.url_map.strict_slashes = False
-    app.config.update(
-        MAX_CONTENT_LENGTH=settings.max_body_bytes,
-        MAX_INPUTS=settings.max_inputs,
-        TRUNCATE=settings.truncate,
-        TOKEN_IDS=settings.token_ids,
-        ALIASES=aliases.read(settings.model_aliases),
-        STARTED=int(time.time()),
-        VERSION=__version__,
-    )
+    app.config.update(config_of(settings))
     app.extensions.update(engines=engines.get, metrics=lambda: scrape.read(metrics))
-    faults.register(app, STATUS, envelope)
-    contract.errors(app, STATUS, OpenAIRefusal)
-    app.register_blueprint(operations.routes)
-    app.register_blueprint(info.routes)
-    for dialect in dialects.ALL:
-        app.register_blueprint(dialect.routes)
-    openapi.register(app)
-    docs.register(app)
+    add_routes(app)
     if settings.api_keys_file:
         workers = server.worker_count() or settings.workers
         gate.register(app, keys.Keyring(settings.api_keys_file), keys.Allowance(workers))
@@ -71,6 +57,29 @@ def create_app(settings: Settings | None = None, *models: Model) -> Flask:
     origins = settings.origins()
     app.wsgi_app = Connection(Cors(door, origins) if origins else door)  # type: ignore[method-assign]  # Flask's own idiom
     return app
+
+
+def config_of(settings: Settings) -> dict[str, Any]:
+    """Return what the views read of the settings."""
+    return {
+        "MAX_CONTENT_LENGTH": settings.max_body_bytes,
+        "MAX_INPUTS": settings.max_inputs,
+        "TRUNCATE": settings.truncate,
+        "TOKEN_IDS": settings.token_ids,
+        "ALIASES": aliases.read(settings.model_aliases),
+        "STARTED": int(time.time()),
+        "VERSION": __version__,
+    }
+
+
+def add_routes(app: Flask) -> None:
+    """Register every blueprint, and what answers the errors outside of all."""
+    faults.register(app, STATUS, envelope)
+    contract.errors(app, STATUS, OpenAIRefusal)
+    for routes in (operations.routes, info.routes, *(dialect.routes for dialect in dialects.ALL)):
+        app.register_blueprint(routes)
+    openapi.register(app)
+    docs.register(app)
 
 
 def start_engines(

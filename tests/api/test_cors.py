@@ -23,7 +23,7 @@ def open_to(model, tmp_path):
 
     yield open_to
     for app in apps:
-        app.extensions["engine"]().close()
+        app.extensions["engines"]().close()
 
 
 @pytest.mark.parametrize("path", ["/v1/embeddings", "/nowhere"])
@@ -54,9 +54,9 @@ def test_a_page_may_read_a_refusal(open_to):
 
 def test_a_page_may_read_a_refusal_at_the_door(model):
     app = create_app(Settings(cors_origins="*", threads=2), model)
-    app.extensions["engine"]().admission.hold(0)
+    app.extensions["engines"]().admission.hold(0)
     answer = app.test_client().post("/v1/embeddings", json={"input": "a"}, headers={"Origin": PAGE})
-    app.extensions["engine"]().close()
+    app.extensions["engines"]().close()
 
     assert answer.status_code == 429
     assert answer.headers["Access-Control-Allow-Origin"] == "*"

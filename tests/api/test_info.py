@@ -40,6 +40,6 @@ def test_a_pooling_has_teis_name(client, model, ours, theirs):
 def test_settings_are_told(model):
     app = create_app(Settings(truncate="off", max_inputs=8, max_batch_tokens=64), model)
     info = app.test_client().get("/info").json
-    app.extensions["engine"]().close()
+    app.extensions["engines"]().close()
 
     assert (info["auto_truncate"], info["max_client_batch_size"], info["max_batch_tokens"]) == (False, 8, 64)

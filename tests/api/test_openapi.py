@@ -41,7 +41,7 @@ def guarded(tmp_path, model):
     keys.create(str(tmp_path / "keys"), "search", None)
     app = create_app(Settings(api_keys_file=str(tmp_path / "keys")), model)
     yield app.test_client().get("/openapi.json").json
-    app.extensions["engine"]().close()
+    app.extensions["engines"]().close()
 
 
 def requests(document):

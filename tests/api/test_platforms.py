@@ -27,7 +27,7 @@ def test_each_instance_makes_its_own_choices(client):
 
 
 def test_instances_that_choose_the_same_share_a_request(app, client):
-    engine, sizes = app.extensions["engine"](), []
+    engine, sizes = app.extensions["engines"]().find(), []
     embed, engine.embed = (
         engine.embed,
         lambda inputs, *args, **more: sizes.append(len(inputs)) or embed(inputs, *args, **more),

@@ -161,7 +161,7 @@ def test_what_the_model_cannot_give_is_refused_as_by_tei(client, route):
 @pytest.mark.parametrize("route", ["/", "/tokenize", "/similarity", "/vertex"])
 def test_a_crowd_is_refused_as_by_tei(app, client, route):
     for _ in range(56):
-        app.extensions["engine"]().admission.hold(0)
+        app.extensions["engines"]().admission.hold(0)
     answer = client.post(route, json={"inputs": "abc"})
 
     assert refused(answer)[:2] == (429, "Overloaded")
