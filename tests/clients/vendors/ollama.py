@@ -7,7 +7,8 @@ def embed(url, key, texts):
     return _client(url, key).embed("all-minilm", texts).embeddings
 
 
-def embed_one_as_before(url, key, texts):
+def embed_raw_one_as_before(url, key, texts):
+    """Ollama's older route does not normalize."""
     return [_client(url, key).embeddings("all-minilm", text).embedding for text in texts]
 
 
