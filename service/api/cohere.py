@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 from flask import Blueprint, Response
+from msgspec import UNSET, UnsetType
 
-from service.api import faults, outputs, tei
+from service.api import contract, faults, outputs, tei
 from service.api.choices import Truncate, decide_cut, find_prompt
 from service.api.envelope import STATUS, envelope
 from service.api.inputs import flatten, naming
@@ -71,7 +72,70 @@ class Request(msgspec.Struct):
         return "inputs", [_join(item, index) for index, item in enumerate(self.inputs)]
 
 
+class Version(msgspec.Struct):
+    """Of Cohere's API."""
+
+    version: Literal["1", "2"]
+
+
+class Units(msgspec.Struct):
+    """The tokens that were read."""
+
+    input_tokens: int
+
+
+class Meta(msgspec.Struct):
+    """What Cohere's clients show beside the vectors."""
+
+    api_version: Version
+    billed_units: Units
+
+
+class Vectors(msgspec.Struct):
+    """The vectors, in the order of the texts."""
+
+    id: str
+    response_type: Literal["embeddings_floats"]
+    embeddings: list[list[float]]
+    texts: list[str]
+    meta: Meta
+
+
+class Kinds(msgspec.Struct):
+    """The vectors in each type that was asked for; base64 is of little-endian float32."""
+
+    int8: list[list[int]] | UnsetType = UNSET
+    uint8: list[list[int]] | UnsetType = UNSET
+    binary: list[list[int]] | UnsetType = UNSET
+    ubinary: list[list[int]] | UnsetType = UNSET
+    base64: list[str] | UnsetType = UNSET
+    floats: list[list[float]] | UnsetType = msgspec.field(default=UNSET, name="float")
+
+
+class TypedVectors(msgspec.Struct):
+    """The vectors by their types, each in the order of the texts."""
+
+    id: str
+    response_type: Literal["embeddings_by_type"]
+    embeddings: Kinds
+    texts: list[str]
+    meta: Meta
+
+
+EXAMPLES = {
+    "texts": {"model": "embed-v4.0", "texts": ["Hello, world", "你好,世界"], "input_type": "search_document"},
+    "types": {"model": "embed-v4.0", "texts": ["Hello, world"], "embedding_types": ["float", "int8", "base64"]},
+    "parts": {"inputs": [{"content": [{"type": "text", "text": "Hello, world"}]}], "input_type": "search_query"},
+}
+
+
 @routes.post("/v1/embed")
+@contract.view(
+    body=Request | tei.Embed,
+    answer=Vectors | TypedVectors | list[list[float]],
+    examples=EXAMPLES | {"as TEI": {"inputs": ["Hello, world"]}},
+    others=[tei.ERRORS],
+)
 def create_embeddings_v1() -> Response:
     """Embed texts; the answer is a plain list of floats unless types are asked for. TEI has this route too."""
     if peek(tei.Peek).has_texts():
@@ -84,6 +148,7 @@ def create_embeddings_v1() -> Response:
 
 
 @routes.post("/v2/embed")
+@contract.view(body=Request, answer=TypedVectors, examples=EXAMPLES)
 def create_embeddings_v2() -> Response:
     """Embed texts; the answer has a list for each type."""
     body = read(Request)

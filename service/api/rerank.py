@@ -6,13 +6,16 @@ https://docs.cohere.com/reference/rerank
 
 import uuid
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from flask import Blueprint, Response, request
+from msgspec import UNSET, UnsetType
 
-from service.api import faults, tei
+from service.api import contract, faults, tei
+from service.api.answers import Usage
 from service.api.choices import Cut, Truncate, decide_cut
+from service.api.cohere import Version
 from service.api.envelope import STATUS, envelope
 from service.api.inputs import flatten
 from service.api.ranking import Ranking, rank
@@ -64,9 +67,71 @@ class Documents(msgspec.Struct, kw_only=True):
     truncation: bool | None = None
 
 
+class Rank(msgspec.Struct):
+    """A text and its score, as TEI tells of it."""
+
+    index: int
+    score: float
+    text: str | UnsetType = UNSET
+
+
+class Result(msgspec.Struct):
+    """A document and its score, which is from 0 to 1 unless the cosine is asked for."""
+
+    index: int
+    relevance_score: float
+    document: dict[str, Any] | UnsetType = UNSET
+
+
+class Units(msgspec.Struct):
+    """A ranking."""
+
+    search_units: Literal[1]
+
+
+class Tokens(msgspec.Struct):
+    """The tokens that were read."""
+
+    input_tokens: int
+    output_tokens: Literal[0]
+
+
+class Meta(msgspec.Struct):
+    """What Cohere's clients show beside the results."""
+
+    api_version: Version
+    billed_units: Units
+    tokens: Tokens
+
+
+class Results(msgspec.Struct):
+    """The documents, best first; ``data`` is ``results`` again."""
+
+    id: str
+    object: Literal["rerank"]
+    model: str
+    results: list[Result]
+    data: list[Result]
+    usage: Usage
+    meta: Meta
+
+
+QUERY = "What is the capital of France?"
+CANDIDATES = ["Cats sleep a lot.", "Paris is the capital of France."]
+
+
 @routes.post("/rerank")
 @routes.post("/v1/rerank")
 @routes.post("/v2/rerank")
+@contract.view(
+    body=Documents | Texts,
+    answer=Results | list[Rank],
+    examples={
+        "documents": {"query": QUERY, "documents": CANDIDATES, "top_n": 1, "return_documents": True},
+        "as TEI": {"query": QUERY, "texts": CANDIDATES, "return_text": True},
+    },
+    others=[tei.ERRORS],
+)
 def rerank() -> Response:
     """Rank texts, or documents, by how well they answer the query."""
     return tei.take_over(rank_texts) if peek(tei.Peek).has_candidates() else rank_documents()

@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Literal, NoReturn
 import msgspec
 from flask import Blueprint, Response
 
-from service.api import faults, wire
+from service.api import contract, faults, wire
 from service.api.choices import Cut, decide_cut, find_prompt
 from service.api.exchange import current
 from service.api.inputs import Inputs, flatten, naming
-from service.api.tei_errors import STATUS, describe_error
+from service.api.tei_errors import STATUS, Refusal, describe_error
 from service.api.wire import engine, read, reply
 from service.engine.engine import Engine, Options
 from service.engine.model import Embeddings, Input, Model, Reading, Side
@@ -26,6 +26,7 @@ TEXTS = re.compile(rb'(\[\s*)?"')
 
 routes = Blueprint("tei", __name__)
 refuse = faults.register(routes, STATUS, describe_error)
+ERRORS = contract.errors(routes, STATUS, Refusal)
 
 
 class Parameters(msgspec.Struct, kw_only=True):

@@ -3,7 +3,9 @@
 By its code, not its documents: what cannot be served as written is 422, which was 413 before version 1.9.
 """
 
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from service import errors
 from service.api.faults import Fault
@@ -28,6 +30,14 @@ STATUS = {
 
 #: TEI's ``error_type``, where the status does not tell it.
 KINDS = {errors.Empty: "Empty", errors.WrongModel: "Backend", errors.ModelFailed: "Backend"}
+
+
+class Refusal(msgspec.Struct):
+    """An error, as TEI tells of it."""
+
+    error: str
+    error_type: Literal["Backend", "Empty", "Overloaded", "Unhealthy", "Validation"]
+    message: str
 
 
 def describe_error(fault: Fault) -> dict[str, Any]:
