@@ -13,7 +13,12 @@ refuse = faults.register(routes, STATUS, envelope)
 
 
 @routes.post("/embed")
-@contract.view(body=Request, answer=EmbeddingList, examples={"texts": {"input": ["Hello, world", "你好,世界"]}})
+@contract.view(
+    body=Request | tei.Embed,
+    answer=EmbeddingList | list[list[float]],
+    examples={"texts": {"input": ["Hello, world", "你好,世界"]}, "as TEI": {"inputs": ["Hello, world", "你好,世界"]}},
+    others=[tei.ERRORS],
+)
 def create_embeddings() -> Response:
     """Embed ``input``; the answer names the loaded model, not the requested one, and has true token counts."""
     if peek(tei.Peek).has_inputs():

@@ -7,16 +7,17 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response
 
-from service.api import faults, rerank, similarity, tei
+from service.api import contract, faults, rerank, similarity, tei
 from service.api.exchange import current
 from service.api.inputs import check_count, flatten
-from service.api.tei_errors import STATUS, describe_error
+from service.api.tei_errors import STATUS, Refusal, describe_error
 from service.api.wire import engine, peek, read, reply
 from service.engine.engine import Options
 from service.errors import Empty
 
 routes = Blueprint("platforms", __name__)
 refuse = faults.register(routes, STATUS, describe_error)
+contract.errors(routes, STATUS, Refusal)
 
 
 class Vertex(msgspec.Struct):
@@ -25,8 +26,23 @@ class Vertex(msgspec.Struct):
     instances: list[tei.Embed]
 
 
+class Predictions(msgspec.Struct):
+    """The vectors of each instance."""
+
+    predictions: list[list[list[float]]]
+
+
 @routes.post("/")
 @routes.post("/invocations")
+@contract.view(
+    body=tei.Embed | similarity.Similarity | rerank.Texts,
+    answer=list[list[float]] | list[float] | list[rerank.Rank],
+    examples={
+        "texts": {"inputs": ["Hello, world", "你好,世界"]},
+        "sentences": similarity.EXAMPLE,
+        "a query": {"query": rerank.QUERY, "texts": rerank.CANDIDATES},
+    },
+)
 def answer_any() -> Response:
     """Rank if there are ``texts``, compare if ``inputs`` is an object, and embed otherwise."""
     sent = peek(tei.Peek)
@@ -36,6 +52,7 @@ def answer_any() -> Response:
 
 
 @routes.post("/vertex")
+@contract.view(body=Vertex, answer=Predictions, examples={"texts": {"instances": [{"inputs": "Hello, world"}]}})
 def predict() -> Response:
     """Answer each instance as ``/embed`` does. Those that choose the same are embedded together."""
     instances = read(Vertex).instances

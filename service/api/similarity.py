@@ -5,14 +5,15 @@ from typing import ClassVar
 import msgspec
 from flask import Blueprint, Response
 
-from service.api import faults
+from service.api import contract, faults
 from service.api.inputs import flatten
 from service.api.tei import Parameters, answer, ask
-from service.api.tei_errors import STATUS, describe_error
+from service.api.tei_errors import STATUS, Refusal, describe_error
 from service.api.wire import engine, read
 
 routes = Blueprint("similarity", __name__)
 refuse = faults.register(routes, STATUS, describe_error)
+contract.errors(routes, STATUS, Refusal)
 
 
 class Sentences(msgspec.Struct):
@@ -32,7 +33,11 @@ class Similarity(msgspec.Struct):
     model: str | None = None
 
 
+EXAMPLE = {"inputs": {"source_sentence": "a cat", "sentences": ["a kitten", "the stock market"]}}
+
+
 @routes.post("/similarity")
+@contract.view(body=Similarity, answer=list[float], examples={"sentences": EXAMPLE})
 def create_similarities() -> Response:
     """Compare a sentence with others."""
     body = read(Similarity)

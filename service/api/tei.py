@@ -106,18 +106,21 @@ def take_over(view: Callable[[], Response]) -> Response:
 
 
 @routes.post("/embed_all")
+@contract.view(answer=NoReturn, raises=[WrongModel])
 def embed_tokens() -> NoReturn:
     """Refuse to embed each token: a compiled model ends with its pooling."""
     raise WrongModel("this service gives one vector a text and none for each token; use POST /embed")
 
 
 @routes.post("/embed_sparse")
+@contract.view(answer=NoReturn, raises=[WrongModel])
 def embed_sparse() -> NoReturn:
     """Refuse to make sparse vectors."""
     raise WrongModel("the model is not a sparse encoder; use POST /embed, which gives dense vectors")
 
 
 @routes.post("/predict")
+@contract.view(answer=NoReturn, raises=[WrongModel])
 def classify() -> NoReturn:
     """Refuse to classify."""
     raise WrongModel("the model is not a classifier; use POST /embed for vectors")

@@ -7,10 +7,10 @@ import msgspec
 import orjson
 from flask import Blueprint, Response
 
-from service.api import faults
+from service.api import contract, faults
 from service.api.choices import find_prompt
 from service.api.inputs import flatten
-from service.api.tei_errors import STATUS, describe_error
+from service.api.tei_errors import STATUS, Refusal, describe_error
 from service.api.wire import engine, read, reply
 from service.engine.model import Input, Model, Token
 from service.errors import InvalidInput
@@ -23,6 +23,7 @@ MAX_IDS = (25_000, 250_000)
 
 routes = Blueprint("tokens", __name__)
 refuse = faults.register(routes, STATUS, describe_error)
+contract.errors(routes, STATUS, Refusal)
 
 
 class Tokenize(msgspec.Struct):
@@ -46,7 +47,18 @@ class Decode(msgspec.Struct):
     model: str | None = None
 
 
+class Piece(msgspec.Struct):
+    """A token; ``start`` and ``stop`` are characters of the text, null for what the tokenizer added."""
+
+    id: int
+    text: str
+    special: bool
+    start: int | None
+    stop: int | None
+
+
 @routes.post("/tokenize")
+@contract.view(body=Tokenize, answer=list[list[Piece]], examples={"texts": {"inputs": ["Hello, world", "你好"]}})
 def tokenize() -> Response:
     """Return the tokens of texts, those of the prompt before them."""
     body = read(Tokenize)
@@ -61,6 +73,7 @@ def tokenize() -> Response:
 
 
 @routes.post("/decode")
+@contract.view(body=Decode, answer=list[str], examples={"token ids": {"ids": [[7592, 1010, 2088]]}})
 def decode() -> Response:
     """Return the texts of lists of token ids."""
     body = read(Decode)
