@@ -114,7 +114,8 @@ def _deadline(seconds: float) -> float:
         if not SECONDS.fullmatch(given) or not float(given):
             raise InvalidInput(f"X-Request-Timeout: {given[:20]!r}: send a number of seconds, such as 2.5")
         seconds = min(seconds, float(given))
-    return time.monotonic() + seconds - _age()
+    now = time.monotonic()
+    return now + seconds - max(_age(), now - exchange.current().started)  # a request may embed several times
 
 
 def _age() -> float:

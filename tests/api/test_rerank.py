@@ -1,5 +1,7 @@
 import pytest
 
+from service.api.exchange import current
+
 ROUTES = ["/rerank", "/v1/rerank", "/v2/rerank"]
 
 #: To the fake model the second is the query itself, and the first the least like it.
@@ -92,6 +94,19 @@ def test_a_query_and_documents_are_read_with_their_prompts(client, model):
     read = sorted(text for batch in model.batches for text in batch if ":" in text)
     assert read == ["d: ab", "q: ab"]
     assert answer.json["usage"]["total_tokens"] == 10
+
+
+def test_the_deadline_counts_the_query_too(client, model):
+    model.prompts = {"query": "q: "}
+    tokenize = model.tokenize
+
+    def tokenize_slowly(*arguments):
+        current().started -= 1000  # seconds
+        return tokenize(*arguments)
+
+    model.tokenize = tokenize_slowly
+
+    assert rerank(client, documents=["ab"]).status_code == 504
 
 
 def test_raw_scores_are_cosines(client):
