@@ -38,6 +38,7 @@ class ModelCard(msgspec.Struct):
     """A model; ``revision`` is its commit if it is from the Hub."""
 
     id: str
+    root: str
     object: Literal["model"]
     created: int
     owned_by: str
