@@ -35,7 +35,7 @@ class EmbeddingList(msgspec.Struct):
 
 
 class ModelCard(msgspec.Struct):
-    """A model; ``revision`` is its commit if it is from the Hub."""
+    """A model or an alias, whose model is ``root``; ``revision`` is its commit if it is from the Hub."""
 
     id: str
     root: str

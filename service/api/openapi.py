@@ -19,9 +19,6 @@ from service.errors import ClientGone, InvalidKey, KeyExhausted
 
 routes = Blueprint("openapi", __name__)
 
-#: As in pyproject.toml, which an image does not hold.
-VERSION = "0.2.0"
-
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 VARIABLE = re.compile(r"<(?:[^:<>]+:)?(\w+)>")
 
@@ -89,7 +86,7 @@ class Document:
                 refusals |= {_name(each, status): self._refusal(each, status) for status in self._statuses(each)}
         return {
             "openapi": "3.1.0",
-            "info": {"title": "Text embeddings", "version": VERSION},
+            "info": {"title": "Text embeddings", "version": self._app.config["VERSION"]},
             **({"security": [{name: []} for name in SCHEMES]} if self._needs_key else {}),
             "tags": [self._tag(name) for name in dict.fromkeys(each.blueprint for each in self._operations)],
             "paths": paths,

@@ -19,7 +19,7 @@ from service.api.tei_errors import STATUS, Refusal, describe_error
 from service.api.wire import engine, read, reply
 from service.engine.engine import Engine, Options
 from service.engine.model import Embeddings, Input, Model, Reading, Side
-from service.errors import WrongModel
+from service.errors import Overloaded, WrongModel
 
 NULL = msgspec.Raw(b"null")
 TEXTS = re.compile(rb'(\[\s*)?"')
@@ -106,21 +106,21 @@ def take_over(view: Callable[[], Response]) -> Response:
 
 
 @routes.post("/embed_all")
-@contract.view(answer=NoReturn, raises=[WrongModel])
+@contract.view(answer=NoReturn, raises=[WrongModel, Overloaded])
 def embed_tokens() -> NoReturn:
     """Refuse to embed each token: a compiled model ends with its pooling."""
     raise WrongModel("this service gives one vector a text and none for each token; use POST /embed")
 
 
 @routes.post("/embed_sparse")
-@contract.view(answer=NoReturn, raises=[WrongModel])
+@contract.view(answer=NoReturn, raises=[WrongModel, Overloaded])
 def embed_sparse() -> NoReturn:
     """Refuse to make sparse vectors."""
     raise WrongModel("the model is not a sparse encoder; use POST /embed, which gives dense vectors")
 
 
 @routes.post("/predict")
-@contract.view(answer=NoReturn, raises=[WrongModel])
+@contract.view(answer=NoReturn, raises=[WrongModel, Overloaded])
 def classify() -> NoReturn:
     """Refuse to classify."""
     raise WrongModel("the model is not a classifier; use POST /embed for vectors")

@@ -1,6 +1,5 @@
 """The document says what the service does."""
 
-import tomllib
 from pathlib import Path
 from typing import NoReturn
 
@@ -71,7 +70,7 @@ def test_every_route_is_described(app):
 
 def test_every_example_is_answered_as_the_document_says(client, document):
     for path, method, body, operation in requests(document):
-        answer = client.open(path, method=method.upper(), json=body)
+        answer = client.open(path, method=method.upper(), json=body, buffered=True)  # else it keeps its room
 
         successes = {status for status in operation["responses"] if status < "300"}
         if successes != {"200"}:
@@ -90,7 +89,7 @@ def read_as(shape, data):
 
 def test_an_answer_has_every_member_of_its_shape_and_no_other(client, app, document):
     for path, method, body, _ in requests(document):
-        answer = client.open(path, method=method.upper(), json=body)
+        answer = client.open(path, method=method.upper(), json=body, buffered=True)  # else it keeps its room
         endpoint, _ = app.url_map.bind("").match(path, method.upper())
         if answer.is_json and answer.status_code == 200:
             assert answer.json in [read_as(part, answer.data) for part in openapi.parts(find(app, endpoint).answer)]
@@ -137,12 +136,6 @@ def test_the_document_is_made_once_and_sent_once(client, app):
     assert (again.status_code, again.data) == (304, b"")
 
 
-def test_the_version_is_the_packages():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-    assert project["version"] == openapi.VERSION
-
-
 def test_the_manual_has_the_same_headers(document):
     manual = (ROOT / "docs/api.md").read_text()
     described = {*document["components"]["parameters"], *document["components"]["headers"]}
@@ -154,6 +147,7 @@ def test_the_manual_has_the_same_headers(document):
 def two_dialects():
     """The document of an app whose second blueprint has errors of its own; its route /both speaks both dialects."""
     app = flask.Flask("test", static_folder=None)
+    app.config["VERSION"] = "1"
     first, second = flask.Blueprint("first", __name__), flask.Blueprint("second", __name__)
     contract.errors(app, {errors.InvalidInput: 400, errors.UnknownModel: 404}, Ready)
     others = contract.errors(second, {errors.InvalidInput: 422, errors.UnknownModel: 404}, ModelCard)
