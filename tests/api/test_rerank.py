@@ -77,7 +77,7 @@ def test_of_equal_documents_the_first_comes_first(client):
     assert indices(rerank(client, documents=["abc", "ab", "abc", "ab"])) == [1, 3, 0, 2]
 
 
-def test_an_object_is_ranked_by_its_text_or_by_the_fields_that_are_named(client, model):
+def test_an_object_is_ranked_by_its_text_or_the_named_fields(client, model):
     document = {"title": "ab", "text": "cd", "year": 1999}
     rerank(client, documents=[document])
     rerank(client, documents=[document], rank_fields=["title", "text"])
