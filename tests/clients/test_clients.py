@@ -139,7 +139,7 @@ def test_a_client_gets_the_similarity_of_each_text(call, similarities, case):
     assert call(case, QUERY, TEXTS) == pytest.approx(similarities, abs=1e-4)
 
 
-@pytest.mark.parametrize("case", ["openai/openai.py find_model", "vendors/infinity_client.py find_model"])
+@pytest.mark.parametrize("case", cases("find_model"))
 def test_a_client_finds_the_model(call, case):
     assert call(case) == "all-MiniLM-L6-v2"
 
