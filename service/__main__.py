@@ -13,6 +13,7 @@ from service.hosting import shutdown, systemd
 from service.hosting.master import Master
 from service.models import cache, catalog, export, sources
 from service.models.artifact import Artifact, Unsupported
+from service.models.sources import Source
 from service.settings import Settings
 
 log = logging.getLogger("service")
@@ -52,10 +53,10 @@ def _models_to_export(options: argparse.Namespace, settings: Settings) -> list[t
     settings = msgspec.structs.replace(settings, revision=options.revision or settings.revision)
     if options.model:
         return [(options.model, settings.revision)]
-    models = [(each.model, each.revision) for each in settings.each_model()]
-    if options.name and len(models) > 1:
-        raise BadSetting("--name needs --model: EMBED_MODEL has several models")
-    return models
+    every = [*settings.each_model(), *filter(None, [settings.reranker()])]
+    if options.name and len(every) > 1:
+        raise BadSetting("--name needs --model: there are several models")
+    return [(each.model, each.revision) for each in every]
 
 
 def _check(_: argparse.Namespace) -> int:
@@ -63,20 +64,28 @@ def _check(_: argparse.Namespace) -> int:
         settings = Settings.from_env()
         if settings.api_keys_file:
             keys.read(settings.api_keys_file)
-        further = aliases.read(settings.model_aliases)
-        found = {each.model: catalog.prepare(each) for each in settings.each_model()}
-        aliases.resolve(further, {model: source.name for model, source in found.items()})
+        found = _prepare(settings)
     except StartError as error:
         log.error("the service cannot start: %s", error)  # noqa: TRY400  # one line for an operator
         return 1
-    if any(source.revision for source in found.values()):
-        commits = ",".join(source.revision or "main" for source in found.values())
+    if any(source.revision for source in found):
+        commits = ",".join(source.revision or "main" for source in found)
         print(commits)  # noqa: T201  # for preflight.py, which has the workers serve these commits
     address = "the socket that systemd holds" if systemd.holds_socket() else settings.address()
-    names = ", ".join(source.name for source in found.values())
-    log.info("serving %s with %d workers on %s", names, settings.workers, address)
+    log.info("serving %s with %d workers on %s", ", ".join(source.name for source in found), settings.workers, address)
     log.info("settings", extra={"fields": msgspec.structs.asdict(settings)})
     return 0
+
+
+def _prepare(settings: Settings) -> list[Source]:
+    """Find or download every model and compile it if need be; check the names. The reranker is the last."""
+    further = aliases.read(settings.model_aliases)
+    found = [catalog.prepare(each) for each in settings.each_model()]
+    names = {each.model: source.name for each, source in zip(settings.each_model(), found, strict=True)}
+    reranker = settings.reranker()
+    scorer = catalog.prepare_reranker(reranker) if reranker else None
+    aliases.resolve(further, names, scorer.name if scorer else None)
+    return [*found, scorer] if scorer else found
 
 
 def _reload(options: argparse.Namespace) -> int:

@@ -41,17 +41,20 @@ def read(setting: str) -> dict[str, Alias]:
     return aliases
 
 
-def resolve(aliases: Mapping[str, Alias], models: Mapping[str, str]) -> dict[str, str]:
+def resolve(aliases: Mapping[str, Alias], models: Mapping[str, str], reranker: str | None = None) -> dict[str, str]:
     """Return the name of the model that each alias stands for.
 
     Args:
         aliases: as ``read`` returns them.
         models: the name of each model, by what EMBED_MODEL calls it.
+        reranker: the name of the model that EMBED_RERANK_MODEL names.
 
     Raises:
         BadSetting: two models have one name, an alias has a model's, or it stands for none of them.
     """
     names = list(models.values())
+    if reranker in {*names, *aliases}:
+        raise BadSetting(f"EMBED_RERANK_MODEL: {reranker} is the name of another model or an alias; rename one")
     for name in names:
         if names.count(name) > 1:
             raise BadSetting(f"EMBED_MODEL: two models are called {name}; rename the directory of one")

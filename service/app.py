@@ -17,7 +17,7 @@ from service.api.ledger import Ledger
 from service.engine.engines import Engines
 from service.engine.host import Host
 from service.engine.limits import Limits
-from service.engine.model import Model
+from service.engine.model import Model, RerankModel
 from service.hosting import advice, malloc, scrape, server, shutdown, uwsgi
 from service.hosting.client import Connection
 from service.hosting.per_process import PerProcess
@@ -30,8 +30,8 @@ from service.settings import Settings
 HELD_BODIES = 4
 
 
-def create_app(settings: Settings | None = None, *models: Model) -> Flask:
-    """Build the service. Unless ``models`` are given, each process that serves loads its own.
+def create_app(settings: Settings | None = None, *models: Model, rerank_model: RerankModel | None = None) -> Flask:
+    """Build the service. Unless models are given, each process that serves loads its own.
 
     Raises:
         StartError: a setting or the model cannot be used.
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None, *models: Model) -> Flask:
     settings = settings or Settings.from_env()
     metrics = scrape.open_metrics()
     traces = Traces(settings.otel_endpoint) if settings.otel_endpoint else None
-    engines = PerProcess(lambda: start_engines(settings, models, metrics, traces))
+    engines = PerProcess(lambda: start_engines(settings, metrics, models, rerank_model, traces))
     engines.prepare()
 
     app = Flask("service", static_folder=None)
@@ -83,7 +83,11 @@ def add_routes(app: Flask) -> None:
 
 
 def start_engines(
-    settings: Settings, models: Sequence[Model], metrics: Metrics, traces: Traces | None = None
+    settings: Settings,
+    metrics: Metrics,
+    models: Sequence[Model],
+    rerank_model: RerankModel | None = None,
+    traces: Traces | None = None,
 ) -> Engines:
     """Load the models, unless they are given, and start the engines around them."""
     workers = server.worker_count() or settings.workers
@@ -93,10 +97,13 @@ def start_engines(
     if not models:
         models = [catalog.load(each, uwsgi.worker_number(), workers) for each in settings.each_model()]
         names = dict(zip((each.model for each in settings.each_model()), (model.name for model in models), strict=True))
-    further = aliases.resolve(aliases.read(settings.model_aliases), names)
+    if not rerank_model and (own := settings.reranker()):
+        rerank_model = catalog.load_reranker(own, uwsgi.worker_number(), workers)
+    further = aliases.resolve(aliases.read(settings.model_aliases), names, rerank_model.name if rerank_model else None)
     host = Host(shutdown.end_worker, malloc.trim, uwsgi.worker_file("batch"))
-    meter = metrics.serve({model.name: model.revision for model in models})
-    engines = Engines(models, host, limits_of(settings), meter, further)
+    every = [*models, rerank_model] if rerank_model else models
+    meter = metrics.serve({model.name: model.revision for model in every})
+    engines = Engines(models, host, limits_of(settings), meter, aliases=further, rerank_model=rerank_model)
     engines.calibrate()
     if traces:
         traces.start()

@@ -27,6 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     model: Annotated[str, Meta(min_length=1)] = "all-MiniLM-L6-v2"
     revision: Annotated[str, Meta(min_length=1)] = "main"
     model_aliases: str = ""
+    rerank_model: str = ""
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     backend: Literal["auto", "torch", "openvino"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -75,15 +76,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Raises:
             BadSetting: a name is empty or listed twice, or there are fewer or more revisions than models.
         """
+        return self._each()[: len(_split(self.model))]
+
+    def reranker(self) -> Self | None:
+        """Return the settings of the model that scores pairs, EMBED_RERANK_MODEL, as if it were EMBED_MODEL.
+
+        Raises:
+            BadSetting: as ``each_model`` does.
+        """
+        return self._each()[-1] if self.rerank_model else None
+
+    def _each(self) -> list[Self]:
         models, revisions = _split(self.model), _split(self.revision)
         if not all(models) or len(set(models)) < len(models):
             raise BadSetting(f"EMBED_MODEL={self.model}: name each model once, with a comma between two")
+        models += [self.rerank_model] if self.rerank_model else []
         if len(revisions) == 1:
             revisions *= len(models)
         if not all(revisions) or len(revisions) != len(models):
             raise BadSetting(
-                f"EMBED_REVISION={self.revision}: give one revision for all models of EMBED_MODEL, or one for each of "
-                f"the {len(models)}, in their order; main for those that are not from the Hub"
+                f"EMBED_REVISION={self.revision}: give one revision for all models, or one for each of the "
+                f"{len(models)}, in the order of EMBED_MODEL and with that of EMBED_RERANK_MODEL last; main for those "
+                "that are not from the Hub"
             )
         pairs = zip(models, revisions, strict=True)
         return [msgspec.structs.replace(self, model=model, revision=revision) for model, revision in pairs]

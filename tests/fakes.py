@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from service.engine.model import Input, PaddingLimits, Reading, Side, Token, TokenIds, Tokenized, Vectors
+from service.engine.model import Input, PaddingLimits, Pair, Reading, Side, Token, TokenIds, Tokenized, Vectors
 from service.errors import InvalidInput
 
 LIMITS = PaddingLimits(ratio=1.25, slack=8)
@@ -64,6 +64,24 @@ class FakeModel:
 
     def free(self) -> None:
         self.freed = True
+
+
+class FakeReranker(FakeModel):
+    """Scores a document by how many characters it shares with the query, less two; a batch lists the pairs."""
+
+    name = "fake-reranker"
+    fingerprint = "5c" * 32
+    dimension = 1
+    activation = "sigmoid"
+
+    def tokenize(self, inputs: Sequence[Input | Pair], reading: Reading = Reading()) -> Tokenized:  # noqa: B008  # immutable
+        texts: list[Input] = [f"{each[0]}|{each[1]}" if isinstance(each, Pair) else f"|{each}" for each in inputs]
+        return super().tokenize(texts, reading._replace(prompt=""))
+
+    def embed(self, batch: Sequence[TokenIds]) -> Vectors:
+        super().embed(batch)
+        pairs = [text.partition("|") for text in self.batches[-1]]
+        return np.array([[len({*query} & {*document}) - 2] for query, _, document in pairs], np.float32)
 
 
 def check(ids: Sequence[int], index: int | None = None) -> list[int]:

@@ -41,6 +41,12 @@ def test_a_bad_alias_is_refused_with_a_sentence(setting, complaint):
         aliases.resolve(aliases.read(setting), MODELS)
 
 
+def test_the_reranker_has_a_name_of_its_own():
+    for name in ("minilm", "ada"):
+        with pytest.raises(BadSetting, match=f"EMBED_RERANK_MODEL: {name} is the name of another model or an alias"):
+            aliases.resolve({"ada": Alias("minilm")}, MODELS, name)
+
+
 def test_models_of_one_name_are_refused():
     with pytest.raises(BadSetting, match="two models are called minilm; rename the directory of one"):
         aliases.resolve({}, {"/srv/a/minilm": "minilm", "/srv/b/minilm": "minilm"})

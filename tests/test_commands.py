@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from service.models import sources
-from tests.models.families import SERVED, build
+from tests.models.families import SERVED, build, build_reranker
 from tests.server.processes import ROOT
 
 pytestmark = pytest.mark.model
@@ -56,11 +56,20 @@ def test_check_prints_the_commits_in_the_order_of_the_models(run):
     assert "serving all-MiniLM-L6-v2, lab/minilm with 1 workers" in first.stderr
 
 
+def test_check_looks_at_the_reranker_too(run, tmp_path):
+    reranker = build_reranker(tmp_path / "scorer")
+    done = run("check", backend="torch", rerank_model=reranker)
+
+    assert done.returncode == 0
+    assert "serving all-MiniLM-L6-v2, scorer with 1 workers" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
         ({"model": "all-MiniLM-L6-v2,/nowhere"}, "EMBED_MODEL=/nowhere: no such directory"),
         ({"model": "all-MiniLM-L6-v2,"}, "EMBED_MODEL=all-MiniLM-L6-v2,: name each model once"),
+        ({"rerank_model": "/nowhere"}, "EMBED_RERANK_MODEL=/nowhere: no such directory"),
         ({"model_aliases": "ada"}, "EMBED_MODEL_ALIASES: 'ada': give NAME=MODEL"),
         ({"model_aliases": "ada=m3e"}, "EMBED_MODEL_ALIASES: ada=m3e: there is no such model"),
     ],

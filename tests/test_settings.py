@@ -71,9 +71,19 @@ def test_several_models_have_settings_each():
     assert [one.revision for one in Settings(model="a,b", revision="v1,v2").each_model()] == ["v1", "v2"]
 
 
+def test_the_reranker_has_settings_too_and_the_last_revision():
+    assert Settings().reranker() is None
+
+    settings = Settings(model="a,b", rerank_model="c/d", revision="v1,v2,v3")
+    own = settings.reranker()
+    assert (own.model, own.revision, [each.revision for each in settings.each_model()]) == ("c/d", "v3", ["v1", "v2"])
+    assert Settings(rerank_model="c/d", revision="v1").reranker().revision == "v1"
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
+        ({"rerank_model": "c", "revision": "v1,v2,v3"}, "one for each of the 2, in the order of EMBED_MODEL"),
         ({"model": "a,"}, "EMBED_MODEL=a,: name each model once"),
         ({"model": "a,b,a"}, "EMBED_MODEL=a,b,a: name each model once"),
         ({"model": "a,b,c", "revision": "v1,v2"}, "EMBED_REVISION=v1,v2: give one revision for all models"),

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, current_app
 
 from service.api import contract, faults
 from service.api.tei_errors import STATUS, Refusal, describe_error
-from service.api.wire import engine, reply
+from service.api.wire import engine, reply, reranker
 from service.errors import ForkedAfterLoad
 
 routes = Blueprint("info", __name__)
@@ -53,14 +53,14 @@ class Info(msgspec.Struct):
     dimensions: int
     prompts: dict[str, str]
     default_prompt: str | None
-    reranker: None
+    reranker: str | None
 
 
 @routes.get("/info")
 @contract.view(answer=Info, raises=[ForkedAfterLoad])
 def describe() -> Response:
     """Describe the model and the limits, with TEI's members and ours."""
-    loaded = engine()
+    loaded, scorer = engine(), reranker()
     model, limits, settings = loaded.model, loaded.limits, current_app.config
     return reply(
         {
@@ -84,6 +84,6 @@ def describe() -> Response:
             "dimensions": model.dimension,
             "prompts": dict(model.prompts),
             "default_prompt": model.default_prompt,
-            "reranker": None,
+            "reranker": scorer.model.name if scorer else None,
         }
     )

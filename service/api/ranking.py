@@ -1,7 +1,7 @@
 """How well documents answer a query: the one place that every dialect's rerank route asks."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,20 +9,22 @@ import numpy.typing as npt
 from service.api.choices import Cut, find_prompt
 from service.api.exchange import current
 from service.api.inputs import naming
-from service.api.wire import embed
+from service.api.wire import embed, engine, reranker
 from service.engine.engine import Engine, Options
-from service.engine.model import Reading
+from service.engine.model import Pair, Reading
 
 
 class Ranking(NamedTuple):
     """How well documents answer a query.
 
     Args:
-        scores: float32 of shape (documents,): the cosine, or its half plus one half, which lies between 0 and 1.
+        model: the name of the model that says so.
+        scores: float32 of shape (documents,).
         tokens: how many the model read.
         cut: the indices of the documents that are longer than the model reads.
     """
 
+    model: str
     scores: npt.NDArray[np.float32]
     tokens: int
     cut: list[int]
@@ -33,21 +35,35 @@ class Ranking(NamedTuple):
 
 
 def rank(  # noqa: PLR0913  # each is a choice of the request
-    loaded: Engine, query: str, documents: Sequence[str], cut: Cut, *, raw: bool = False, field: str = "documents"
+    model: str | None, query: str, documents: Sequence[str], cut: Cut, *, raw: bool = False, field: str = "documents"
 ) -> Ranking:
-    """Score ``documents`` by the cosine of their embeddings with that of ``query``.
+    """Score ``documents`` by the model of EMBED_RERANK_MODEL, else by the cosine of their embeddings with the query's.
 
     Args:
-        loaded: embeds the query with the prompt for queries and the documents with theirs, if the model has them.
+        model: the name that the request gives; that of a model that embeds texts ranks by its embeddings.
         query: a text.
         documents: any number of texts.
         cut: what becomes of long texts.
-        raw: return the cosine itself.
+        raw: return the score before its activation, or the cosine itself instead of its half plus one half.
         field: the member of the request that holds the documents.
 
     Raises:
         RequestError: as ``wire.embed`` does; an error in a text names the query or the document.
     """
+    scorer = reranker(model)
+    if scorer is None:
+        return _compare(engine(model), query, documents, cut, raw=raw, field=field)
+    pairs: list[Any] = [Pair(query, document) for document in documents]
+    with naming([f"{field}[{index}]" for index in range(len(documents))]):
+        done = embed(scorer.engine, pairs, Options(Reading(side=cut.side), refuse_long=cut.refuse))
+    scores = done.vectors[:, 0] if raw else scorer.activate(done)
+    return Ranking(scorer.model.name, scores, done.tokens, done.cut)
+
+
+def _compare(  # noqa: PLR0913  # as above
+    loaded: Engine, query: str, documents: Sequence[str], cut: Cut, *, raw: bool, field: str
+) -> Ranking:
+    """Embed the query with the prompt for queries and the documents with theirs, if the model has them."""
     asked, told = (Reading(find_prompt(loaded.model, None, side), cut.side) for side in ("query", "document"))
     texts = [query, *documents]
     names = ["query", *(f"{field}[{index}]" for index in range(len(documents)))]
@@ -61,4 +77,4 @@ def rank(  # noqa: PLR0913  # each is a choice of the request
     cuts = [first + index - 1 for (_, first, _), each in zip(parts, done, strict=True) for index in each.cut]
     current().cut = cuts = [index for index in cuts if index >= 0]  # the query is no item of a list
     cosines = np.clip(vectors[1:] @ vectors[0], -1, 1)
-    return Ranking(cosines if raw else (1 + cosines) / 2, sum(each.tokens for each in done), cuts)
+    return Ranking(loaded.model.name, cosines if raw else (1 + cosines) / 2, sum(each.tokens for each in done), cuts)

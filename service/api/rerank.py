@@ -19,7 +19,7 @@ from service.api.cohere import Version
 from service.api.envelope import STATUS, envelope
 from service.api.inputs import flatten
 from service.api.ranking import Ranking, rank
-from service.api.wire import engine, peek, read, reply
+from service.api.wire import peek, read, reply
 from service.errors import InvalidInput
 
 routes = Blueprint("rerank", __name__)
@@ -161,7 +161,7 @@ def rank_documents() -> Response:
     answer = {
         "id": str(uuid.uuid4()),
         "object": "rerank",  # infinity-client refuses any other
-        "model": body.model or engine().model.name,
+        "model": body.model or ranking.model,
         "results": results,
         "data": results,
         "usage": {"prompt_tokens": ranking.tokens, "total_tokens": ranking.tokens},
@@ -177,7 +177,7 @@ def rank_documents() -> Response:
 def ask(body: Texts | Documents, texts: Sequence[str], field: str, cut: Cut) -> Ranking:
     """Rank ``texts``, which are those of the member ``field``."""
     flatten(texts, field)
-    return rank(engine(body.model), body.query, texts, cut, raw=bool(body.raw_scores), field=field)
+    return rank(body.model, body.query, texts, cut, raw=bool(body.raw_scores), field=field)
 
 
 def extract(document: Document, fields: Sequence[str], index: int) -> str:

@@ -14,7 +14,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from service.api import exchange, gate
 from service.api.exchange import FINGERPRINT
 from service.engine.engine import Engine, Options
-from service.engine.engines import Engines
+from service.engine.engines import Engines, Reranker
 from service.engine.model import Embeddings, Input, Model
 from service.errors import InvalidInput, Malformed, OtherModel, split_complaint
 
@@ -45,6 +45,11 @@ def engine(model: str | None = None) -> Engine:
         UnknownModel: there are several, and none has this name.
     """
     return engines().find(model)
+
+
+def reranker(model: str | None = None) -> Reranker | None:
+    """Return what scores pairs; None if no model does, or if the request names a model that embeds texts."""
+    return engines().find_reranker(model)
 
 
 def embed(loaded: Engine, inputs: Sequence[Input], options: Options = Options()) -> Embeddings:  # noqa: B008  # immutable

@@ -11,7 +11,7 @@ from service.engine.batcher import Batcher
 from service.engine.lane import Lane
 from service.engine.limits import Limits
 from service.engine.meter import Meter
-from service.engine.model import Embeddings, Input, Model, Reading, Timings, Tokenized, Vectors
+from service.engine.model import Embeddings, Input, Model, Pair, Reading, Timings, Tokenized, Vectors
 from service.engine.request import Request
 from service.errors import ClientGone, DeadlinePassed, InvalidInput, TooLong
 
@@ -163,7 +163,9 @@ class Engine:
             raise DeadlinePassed("not answered before its deadline; send fewer texts at a time")
 
 
-def _guess_tokens(each: Input) -> float:
+def _guess_tokens(each: Input | Pair) -> float:
+    if isinstance(each, Pair):
+        return sum(map(_guess_tokens, each))
     if not isinstance(each, str):
         return len(each)
     size = len(each) if each.isascii() else len(each.encode(errors="surrogatepass"))
@@ -174,10 +176,11 @@ def _slices(inputs: Sequence[Input]) -> Iterator[tuple[int, Sequence[Input]]]:
     """Divide inputs into runs of at most ``SLICE_CHARACTERS``, or of one input, each with the index of its first."""
     first = characters = 0
     for index, each in enumerate(inputs):
-        if characters and characters + len(each) > SLICE_CHARACTERS:
+        size = sum(map(len, each)) if isinstance(each, Pair) else len(each)
+        if characters and characters + size > SLICE_CHARACTERS:
             yield first, inputs[first:index]
             first, characters = index, 0
-        characters += len(each)
+        characters += size
     if first < len(inputs):
         yield first, inputs[first:]
 

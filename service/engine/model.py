@@ -15,6 +15,14 @@ Vectors = npt.NDArray[np.float32]
 #: A text, or the ids of a text in the model's own vocabulary, special tokens included, taken as they are.
 Input = str | Sequence[int]
 
+
+class Pair(NamedTuple):
+    """A query and a document, which a reranker reads together."""
+
+    query: str
+    document: str
+
+
 #: The end of a text.
 Side = Literal["left", "right"]
 
@@ -151,3 +159,14 @@ class Model(Protocol):
 
     def free(self) -> None:
         """Return memory that is kept for later batches, after one ran out of it. The thread of ``embed`` calls this."""
+
+
+class RerankModel(Model, Protocol):
+    """A loaded model that scores pairs. It embeds a pair as a vector of one number, its score before the activation."""
+
+    @property
+    def activation(self) -> Literal["sigmoid", "identity"]:
+        """What makes a score of that number; with "sigmoid" it lies between 0 and 1."""
+
+    def tokenize(self, inputs: Sequence[Input | Pair], reading: Reading = Reading()) -> Tokenized:  # noqa: B008  # immutable
+        """Return the token ids of each pair, cut at the model's length; a text alone is a document without a query."""

@@ -21,6 +21,9 @@ COUNT = 32
 LONGEST = 2048
 
 
+#: A standard deviation of scores that a model gives to all texts alike.
+LEAST_SPREAD = 1e-3
+
 #: Of a text, characters that are more than one token in every language.
 CHARACTERS_PER_TOKEN = 6
 
@@ -60,16 +63,40 @@ def least_cosine(
         rows: the numbers of texts in a batch, each of which all probes are computed with.
         equal_lengths: whether only texts of one length may share a batch.
     """
-    indices = range(len(tokens))
-    if equal_lengths:
-        batches = [[index] * count for count in rows for index in indices]
-    else:
-        batches = [list(indices[start : start + count]) for count in rows for start in indices[::count]]
+    batches = _batches(len(tokens), rows, equal_lengths=equal_lengths)
     try:
         found = [cosines(embed([tokens[index] for index in batch]), expected[batch]) for batch in batches]
     except FloatingPointError:
         return float("nan")
     return float(np.concatenate(found).min())
+
+
+def largest_difference(
+    embed: Callable[[Sequence[TokenIds]], Vectors],
+    tokens: Sequence[TokenIds],
+    expected: Vectors,
+    *,
+    rows: Sequence[int] = (1, 3, 8),
+    equal_lengths: bool = False,
+) -> float:
+    """Do the same with a model whose vectors are scores; return how far one is off, in their standard deviations.
+
+    How large scores are is up to a model; to rank, they must be off by less than the scores of two documents differ. It
+    is NaN if a score is not finite.
+    """
+    batches = _batches(len(tokens), rows, equal_lengths=equal_lengths)
+    try:
+        found = [np.abs(embed([tokens[index] for index in batch]) - expected[batch]).max() for batch in batches]
+    except FloatingPointError:
+        return float("nan")
+    return float(max(found) / max(expected.std(), LEAST_SPREAD))
+
+
+def _batches(count: int, rows: Sequence[int], *, equal_lengths: bool) -> list[list[int]]:
+    indices = range(count)
+    if equal_lengths:
+        return [[index] * row for row in rows for index in indices]
+    return [list(indices[start : start + row]) for row in rows for start in indices[::row]]
 
 
 def check_finite(vectors: Vectors) -> Vectors:

@@ -21,7 +21,7 @@ from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 import numpy as np
@@ -41,6 +41,18 @@ RUNTIME = ("openvino", "tokenizers")
 
 class Stale(Exception):
     """The artifact has to be built first; the message says why in a few words."""
+
+
+class Scoring(msgspec.Struct, frozen=True):
+    """How a model scores pairs.
+
+    Args:
+        activation: what makes a score of the number that the model gives.
+        typed: whether the model is told which tokens are of the document.
+    """
+
+    activation: Literal["sigmoid", "identity"]
+    typed: bool
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, tag="compiled"):
@@ -63,6 +75,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, tag="compiled"):
     cpu: str
     #: By dtype: the smallest cosine to the reference over the probes, measured on ``cpu``.
     cosines: dict[str, float] = {}
+    #: How a model that scores pairs does; None if it embeds texts.
+    scoring: Scoring | None = None
+    #: By dtype: the largest difference from the reference's scores over the probes, in their standard deviations,
+    #: measured on ``cpu``.
+    differences: dict[str, float] = {}
 
 
 class Unsupported(msgspec.Struct, frozen=True, kw_only=True, tag="unsupported"):

@@ -2,21 +2,26 @@
 
 import importlib.util
 import logging
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from service import cpu
-from service.engine.model import Model
+from service.engine.model import Model, RerankModel
 from service.errors import BadSetting, ModelUnusable
-from service.models import cache, export, fingerprint, openvino, sources
+from service.models import cache, export, fingerprint, kind, openvino, reranker, sources
 from service.models.artifact import Artifact, Manifest, Unsupported
 from service.models.sources import Source
 from service.models.torch import TorchModel
 from service.settings import Settings
 
-__all__ = ["load", "prepare"]
+__all__ = ["load", "load_reranker", "prepare", "prepare_reranker"]
 
 log = logging.getLogger(__name__)
+
+Torch = TypeVar("Torch", bound=TorchModel)
+Compiled = TypeVar("Compiled", bound=openvino.OpenVinoModel)
 
 
 def prepare(settings: Settings) -> Source:
@@ -25,10 +30,17 @@ def prepare(settings: Settings) -> Source:
     Raises:
         StartError: a setting or the model cannot be used.
     """
-    source = sources.resolve(settings.model, settings.revision)
-    if _pick_backend(settings) == "openvino":
-        export.ensure(_artifact(source, settings))
-    return source
+    return _prepare(settings, kind.SERVED)
+
+
+def prepare_reranker(settings: Settings) -> Source:
+    """Do the same for a model that scores pairs, of which ``settings`` are as if it were EMBED_MODEL.
+
+    Raises:
+        StartError: a setting or the model cannot be used.
+    """
+    with _naming_the_reranker():
+        return _prepare(settings, kind.RERANKER)
 
 
 def load(settings: Settings, worker: int, workers: int) -> Model:
@@ -43,34 +55,78 @@ def load(settings: Settings, worker: int, workers: int) -> Model:
         StartError: a setting or the model cannot be used.
     """
     source = sources.find(settings.model, settings.revision)
+    kind.check(source.directory)
     threads = cpu.share(workers)
+    return _load_openvino(openvino.load, source, settings, threads) or _load_torch(
+        TorchModel, source, settings, threads, worker
+    )
+
+
+def load_reranker(settings: Settings, worker: int, workers: int) -> RerankModel:
+    """Load the model that scores pairs, of which ``settings`` are as if it were EMBED_MODEL.
+
+    Raises:
+        StartError: a setting or the model cannot be used.
+    """
+    with _naming_the_reranker():
+        source = sources.find(settings.model, settings.revision)
+        kind.check(source.directory, kind.RERANKER)
+        threads = cpu.share(workers)
+        return _load_openvino(reranker.load, source, settings, threads) or _load_torch(
+            reranker.TorchReranker, source, settings, threads, worker
+        )
+
+
+def _prepare(settings: Settings, wanted: str) -> Source:
+    source = sources.resolve(settings.model, settings.revision)
+    kind.check(source.directory, wanted)
     if _pick_backend(settings) == "openvino":
-        artifact = _artifact(source, settings)
-        manifest = export.ensure(artifact)
-        try:
-            return _load_openvino(artifact, manifest, settings.dtype, threads)
-        except ModelUnusable as error:
-            if settings.backend == "openvino":
-                raise
-            log.warning("%s; serving it with torch, which is slower", error)
-    return _load_torch(source, settings, threads, worker)
+        export.ensure(_artifact(source, settings))
+    return source
 
 
-def _load_torch(source: Source, settings: Settings, threads: int, worker: int) -> Model:
+@contextmanager
+def _naming_the_reranker() -> Iterator[None]:
+    try:
+        yield
+    except ModelUnusable as error:
+        raise ModelUnusable(str(error).replace("EMBED_MODEL=", "EMBED_RERANK_MODEL=")) from None
+
+
+def _load_torch(
+    build: Callable[[Source, str, str, int, int], Torch], source: Source, settings: Settings, threads: int, worker: int
+) -> Torch:
     dtype = "float32" if settings.dtype == "auto" else settings.dtype
     directory = None
     with suppress(BadSetting):  # torch needs no cache
         directory = cache.locate(settings.cache_dir)
     digests = fingerprint.digest(source, directory)
-    model = TorchModel(source, settings.device, dtype, threads, worker)
+    model = build(source, settings.device, dtype, threads, worker)
     model.fingerprint = fingerprint.compute(digests, dtype)
     return model
 
 
-def _load_openvino(artifact: Artifact, manifest: Manifest | Unsupported, dtype: str, threads: int) -> Model:
+def _load_openvino(
+    load: Callable[[Artifact, Manifest, str, int], Compiled], source: Source, settings: Settings, threads: int
+) -> Compiled | None:
+    """Load the compiled model; return None if torch has to serve it."""
+    if _pick_backend(settings) != "openvino":
+        return None
+    artifact = _artifact(source, settings)
+    manifest = export.ensure(artifact)
+    try:
+        return load(artifact, _check_support(manifest), settings.dtype, threads)
+    except ModelUnusable as error:
+        if settings.backend == "openvino":
+            raise
+        log.warning("%s; serving it with torch, which is slower", error)
+        return None
+
+
+def _check_support(manifest: Manifest | Unsupported) -> Manifest:
     if isinstance(manifest, Unsupported):
         raise ModelUnusable(f"{manifest.name} cannot be run by OpenVINO: {manifest.reason}")
-    return openvino.load(artifact, manifest, dtype, threads)
+    return manifest
 
 
 def _artifact(source: Source, settings: Settings) -> Artifact:

@@ -20,10 +20,11 @@ import numpy as np
 
 from service import cpu
 from service.errors import ModelUnusable, first_line, has_run_out
-from service.models import accuracy, cache, child, digests, files, fingerprint
+from service.models import accuracy, cache, child, digests, files, fingerprint, kind
 from service.models.artifact import Artifact, Manifest, Probes, Stale, Unsupported
 from service.models.openvino import LEAST_COSINE, OpenVinoModel, runtime
 from service.models.reference import plain_attention
+from service.models.reranker import LARGEST_DIFFERENCE, OpenVinoReranker, TorchReranker
 from service.models.torch import TorchModel
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,8 @@ def _build(artifact: Artifact) -> Manifest | Unsupported:
     started = time.monotonic()
     with cache.draft(artifact) as draft:
         log.info("loading the reference")
-        reference = TorchModel(artifact.source, "cpu", "float32", cpu.cores())
+        reranks = kind.find(artifact.source.directory) == kind.RERANKER
+        reference = (TorchReranker if reranks else TorchModel)(artifact.source, "cpu", "float32", cpu.cores())
         manifest = _write_files(draft, reference, _manifest(artifact, reference))
         if fingerprint.digest(artifact.source, artifact.cache) != artifact.digests:
             raise ModelUnusable(f"{artifact.source.directory} changed while it was compiled; start again")
@@ -115,6 +117,7 @@ def _manifest(artifact: Artifact, reference: TorchModel) -> Manifest:
         split_special_tokens=reference.tokenizer.split_special_tokens,
         equal_lengths=reference.equal_lengths,
         layout=reference.layout,
+        scoring=reference.scoring if isinstance(reference, TorchReranker) else None,
         cpu=cpu.name(),
     )
 
@@ -128,7 +131,7 @@ def _write_files(directory: Path, reference: TorchModel, manifest: Manifest) -> 
         try:
             with attention(reference.pipeline):
                 _convert(reference, directory / "model.xml")
-            cosines = _measure_accuracy(directory, manifest)
+            manifest = (_measure_scores if manifest.scoring else _measure_accuracy)(directory, manifest)
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001  # tracer, converter and compiler raise what they like
@@ -137,12 +140,12 @@ def _write_files(directory: Path, reference: TorchModel, manifest: Manifest) -> 
                 break
         else:
             names = [path.name for path in directory.iterdir()]
-            return msgspec.structs.replace(manifest, files=digests.compute(directory, names), cosines=cosines)
+            return msgspec.structs.replace(manifest, files=digests.compute(directory, names))
     return _give_up(directory, manifest, problem)
 
 
 def _write_probes(directory: Path, reference: TorchModel) -> None:
-    tokens = reference.tokenize(accuracy.texts(reference.max_length, accuracy.COUNT)).ids
+    tokens = reference.tokenize(reference.probes(accuracy.COUNT)).ids
     log.info("computing %d probes of up to %d tokens with the reference", len(tokens), max(map(len, tokens)))
     expected = np.concatenate([reference.embed([each]) for each in tokens])
     (directory / "tokenizer.json").write_text(reference.tokenizer.serialized(), encoding="utf-8")
@@ -198,7 +201,7 @@ def _same_logging() -> Iterator[None]:
         root.filters = filters
 
 
-def _measure_accuracy(directory: Path, manifest: Manifest) -> dict[str, float]:
+def _measure_accuracy(directory: Path, manifest: Manifest) -> Manifest:
     """Compare with the reference in each dtype that this CPU has, through the code that will serve what was saved."""
     probes = msgspec.json.decode((directory / "probes.json").read_bytes(), type=Probes)
     cosines = {}
@@ -210,4 +213,17 @@ def _measure_accuracy(directory: Path, manifest: Manifest) -> dict[str, float]:
         log.info("%s: cosine to the reference >= %.7f", dtype, cosines[dtype])
     if not cosines["float32"] >= LEAST_COSINE["float32"]:
         raise ValueError(f"the compiled model comes only to cosine {cosines['float32']:.6f} of the reference")
-    return cosines
+    return msgspec.structs.replace(manifest, cosines=cosines)
+
+
+def _measure_scores(directory: Path, manifest: Manifest) -> Manifest:
+    """Do the same with a model that scores pairs."""
+    probes = msgspec.json.decode((directory / "probes.json").read_bytes(), type=Probes)
+    differences = {}
+    for dtype in ("float32", "bfloat16") if cpu.has_bfloat16() else ("float32",):
+        model = OpenVinoReranker(directory, manifest, dtype, cpu.cores())
+        differences[dtype] = model.measure(probes, equal_lengths=manifest.equal_lengths)
+        log.info("%s: difference from the reference's scores <= %.7f deviations", dtype, differences[dtype])
+    if not differences["float32"] <= LARGEST_DIFFERENCE["float32"]:
+        raise ValueError(f"the compiled model differs from the reference's scores by {differences['float32']:.2g}")
+    return msgspec.structs.replace(manifest, differences=differences)

@@ -1,4 +1,4 @@
-"""Which kind of model a directory holds, by its JSON files; only one that gives a dense vector per text is served."""
+"""Which kind of model a directory holds, by its JSON files; two are served, each for a purpose of its own."""
 
 from pathlib import Path
 from typing import Any
@@ -8,30 +8,35 @@ import msgspec
 from service.errors import ModelUnusable
 
 SERVED = "SentenceTransformer"
+RERANKER = "CrossEncoder"
 
-#: What the other kinds give, and the packages of sentence-transformers that their modules come from.
+#: What they give.
+GIVES = {SERVED: "one dense vector a text", RERANKER: "a score a pair of texts"}
+
+#: What the kinds other than ``SERVED`` give, and the packages of sentence-transformers that their modules come from.
 OTHERS = {
-    "CrossEncoder": ("scores for pairs of texts", ".cross_encoder."),
+    RERANKER: ("scores for pairs of texts", ".cross_encoder."),
     "SparseEncoder": ("sparse vectors", ".sparse_encoder."),
     "MultiVectorEncoder": ("a vector for each token", ".multi_vector_encoder."),
 }
 
 
-def check(directory: Path) -> None:
-    """Refuse a model that is loaded without complaint and yet does not embed texts.
+def check(directory: Path, wanted: str = SERVED) -> None:
+    """Refuse a model that is loaded without complaint and yet does not do what is wanted.
 
     Raises:
-        ModelUnusable: it is a reranker, a sparse encoder, a late-interaction model or of a kind not known here.
+        ModelUnusable: it is of another kind, such as a sparse encoder or a late-interaction model.
     """
-    kind = _find_kind(directory)
-    if kind != SERVED:
-        gives, _ = OTHERS.get(kind, ("something else", ""))
+    kind = find(directory)
+    if kind != wanted:
+        gives = GIVES[SERVED] if kind == SERVED else OTHERS.get(kind, ("something else", ""))[0]
         raise ModelUnusable(
-            f"{directory} is a {kind}, which gives {gives}; serve a {SERVED} model, which gives one dense vector a text"
+            f"{directory} is a {kind}, which gives {gives}; serve a {wanted} model, which gives {GIVES[wanted]}"
         )
 
 
-def _find_kind(directory: Path) -> str:
+def find(directory: Path) -> str:
+    """Return the kind of the model in ``directory``, by the name of its class in sentence-transformers."""
     modules = _read(directory / "modules.json")
     if modules is None:
         return _kind_of_architecture((_read(directory / "config.json") or {}).get("architectures"))

@@ -1,10 +1,10 @@
 """A SentenceTransformer, loaded from a directory without its own code: what every backend is compared with."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 log = logging.getLogger(__name__)
+
+Loaded = TypeVar("Loaded")
 
 #: Names of missing weights that a message shows.
 SHOWN_KEYS = 3
@@ -32,24 +34,34 @@ def load(directory: Path, device: str, threads: int) -> "SentenceTransformer":
     Raises:
         ModelUnusable: its files are damaged or incomplete, or it does not embed texts.
     """
-    import torch
-    import transformers
     from sentence_transformers import SentenceTransformer
 
     kind.check(directory)
+    model, missing = construct(SentenceTransformer, directory, device, threads)
+    _check_modules(directory, model)
+    _check_weights(directory, model, missing)
+    _mention_prompts(directory, model)
+    return model.eval()
+
+
+def construct(build: "Callable[..., Loaded]", directory: Path, device: str, threads: int) -> "tuple[Loaded, list[str]]":
+    """Return the model that sentence-transformers' class makes of ``directory``, and the names of weights it lacks.
+
+    Raises:
+        ModelUnusable: the files are damaged.
+    """
+    import torch
+    import transformers
+
     for library in ("sentence_transformers", "transformers"):
         logging.getLogger(library).setLevel(logging.ERROR)
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     torch.set_num_threads(threads)
     try:
         with _mark_missing_weights() as missing:
-            model = SentenceTransformer(str(directory), device=device, trust_remote_code=False)
+            return build(str(directory), device=device, trust_remote_code=False), missing
     except Exception as error:  # noqa: BLE001  # damaged files make three libraries raise what they like
         raise ModelUnusable(f"{directory} cannot be loaded: {_explain(error)}") from None
-    _check_modules(directory, model)
-    _check_weights(directory, model, missing)
-    _mention_prompts(directory, model)
-    return model.eval()
 
 
 def layout_of(model: "SentenceTransformer") -> Layout:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,7 +65,7 @@ class TorchModel(Reader):
         self.dtype = dtype
         self.name = source.name
         self.revision = source.revision
-        self.pipeline = reference.load(source.directory, _pick_device(device, worker), threads)
+        self.pipeline = reference.load(source.directory, pick_device(device, worker), threads)
         if dtype == "float32":
             self.pipeline.float()
         self.body, self.normalizes = pipeline.split(self.pipeline)
@@ -100,6 +100,10 @@ class TorchModel(Reader):
             arrays = [torch.from_numpy(array).to(self.pipeline.device) for array in self.layout.arrays(batch)]
             vectors: Vectors = self.forward(*arrays)[: len(batch)].float().cpu().numpy()
             return accuracy.check_finite(vectors)
+
+    def probes(self, count: int) -> Sequence[Any]:
+        """Return texts of many lengths, up to one that has to be cut."""
+        return accuracy.texts(self.max_length, count)
 
     def free(self) -> None:
         """Return the memory that torch keeps on the card."""
@@ -174,7 +178,7 @@ class TorchModel(Reader):
             )
 
 
-def _pick_device(device: str, worker: int) -> str:
+def pick_device(device: str, worker: int) -> str:
     """Name one device: of several CUDA cards, worker i takes card (i - 1) modulo their number."""
     import torch
 

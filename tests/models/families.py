@@ -163,6 +163,29 @@ def _build_transformer(directory: Path, family: Family):
     SentenceTransformer(modules=parts, device="cpu", **family.options).save(str(directory))
 
 
+def build_reranker(directory: Path, labels: int = 1, **config: Any) -> Path:
+    """Save a BERT that scores pairs, which it is told apart by the types of tokens."""
+    import torch
+    import transformers
+    from tokenizers import processors
+
+    torch.manual_seed(1)
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    words = tokenizer(BERT, model_input_names=inputs, model_max_length=64)
+    ids = [(token, words.convert_tokens_to_ids(token)) for token in ("[CLS]", "[SEP]")]
+    words.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single=BERT.template, pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
+    )
+    shape = _config(Family("BertConfig"), len(words), words.pad_token_id).to_dict() | {"num_labels": labels} | config
+    model = transformers.BertForSequenceClassification(transformers.BertConfig(**shape))
+    for weights in model.parameters():
+        torch.nn.init.normal_(weights, std=0.3)
+    model.classifier.weight.data *= 10  # scores that differ
+    model.save_pretrained(directory)
+    words.save_pretrained(directory)
+    return directory
+
+
 def _build_static(directory: Path, family: Family):
     import torch
     from safetensors.torch import load_file, save_file
