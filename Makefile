@@ -10,7 +10,7 @@
 # make test-systemd
 #              deploy/install on a Debian that boots systemd, alone; as root, five minutes
 # make test-clients
-#              real clients in environments of their own, 2.6 GB; a quarter of an hour the first time
+#              real clients in environments of their own, 2.6 GB; eight minutes the first time, then two
 # make test-contract
 #              5000 requests that schemathesis makes of /openapi.json; five minutes
 # make launchers
