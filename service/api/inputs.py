@@ -25,6 +25,10 @@ Inputs = str | list[Item]
 Vocabulary = Literal["auto", "own", "cl100k"]
 
 
+#: Of cl100k_base in a request, as many as OpenAI takes. One id may stand for 128 spaces: 32 MiB of ids became 716 MB.
+MAX_TOKEN_IDS = 300_000
+
+
 def flatten(given: str | Sequence[Item], field: str = "input") -> list[Input]:
     """Return texts and lists of token ids, 1 to EMBED_MAX_INPUTS of them.
 
@@ -67,10 +71,13 @@ def translate(items: list[Input], model: Model, vocabulary: Vocabulary, field: s
     others are of cl100k_base. The ids alone do not tell: small ones mean something in every vocabulary.
 
     Raises:
-        InvalidInput: that vocabulary is not installed, or lacks an id.
+        InvalidInput: that vocabulary is not installed or lacks an id, or there are too many ids.
     """
     if vocabulary == "own" or all(isinstance(each, str) for each in items):
         return items
+    count = sum(len(each) for each in items if not isinstance(each, str))
+    if count > MAX_TOKEN_IDS:
+        raise InvalidInput(f"{field} has {count} token ids; send at most {MAX_TOKEN_IDS} at a time", field)
     ends = _ends(model) if vocabulary == "auto" else None
     return [
         each if isinstance(each, str) or (ends and (each[0], each[-1]) == ends) else _decode(each, field, index)

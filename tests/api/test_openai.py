@@ -269,3 +269,11 @@ def test_a_request_may_be_pinned_to_a_model(client):
     assert (right.status_code, wrong.status_code) == (200, 409)
     assert "fa" * 32 in wrong.json["message"]
     assert "fb" * 32 in wrong.json["message"]
+
+
+def test_token_ids_without_end_are_refused(app, client):
+    app.config["MAX_CONTENT_LENGTH"] = 2**21
+    answer = client.post("/v1/embeddings", json={"input": [[1] * 200_000, [2] * 100_001]})
+
+    assert answer.status_code == 400
+    assert "input has 300001 token ids; send at most 300000" in answer.json["message"]
