@@ -22,7 +22,8 @@ PROBES_PER_SECOND = 10
 #: Seconds in which what was sent must be answered: its deadline, after the last time that the kernel tries to connect.
 DRAIN_SECONDS = 30
 
-OBEDIENT_CLIENTS = 300
+#: Their work takes less than the two waits.
+OBEDIENT_CLIENTS = 100
 
 #: Two waits of a minute, the longest that Retry-After asks for, and the requests.
 OBEDIENT_SECONDS = 150
@@ -39,7 +40,7 @@ def documents(stand: Stand, jobs: Jobs) -> dict[str, Any]:
 
 
 def obey(stand: Stand, jobs: Jobs) -> dict[str, Any]:
-    """Let 300 clients ask for 32 documents each at once, and come back when they are told to, twice."""
+    """Let 100 clients ask for 32 documents each at once, and come back when they are told to, twice."""
     loop = Loop()
     clients = [_Obedient(loop, stand.http, jobs.documents[i % len(jobs.documents)]) for i in range(OBEDIENT_CLIENTS)]
     loop.run(OBEDIENT_SECONDS)
