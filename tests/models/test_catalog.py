@@ -29,6 +29,7 @@ class Backends:
         if self.refuse:
             raise ModelUnusable("it cannot be run by OpenVINO")
         self.loaded.append(("openvino", dtype, threads))
+        return object()
 
     def torch(self, _source, device, dtype, threads, _worker):
         self.loaded.append(("torch", device, dtype, threads))

@@ -49,7 +49,7 @@ def test_scores_are_those_of_sentence_transformers(model, expected):
 
     assert alone.ravel() == pytest.approx(expected, rel=1e-4, abs=1e-4)
     assert model.embed(ids).ravel() == pytest.approx(expected, rel=1e-4, abs=1e-4)
-    assert np.ptp(expected) > 1
+    assert np.ptp(expected) > 0.1  # or they would agree whatever is read
     assert model.activation == "sigmoid"
 
 

@@ -10,8 +10,7 @@ from service.engine.engines import Engines
 from service.engine.host import Host
 from service.errors import ModelUnusable
 from service.models import sources
-from service.models.torch import TorchModel
-from service.models.torch import _pick_device as pick_device
+from service.models.torch import TorchModel, pick_device
 from tests.models.variants import collection, pieces, saved
 
 pytestmark = pytest.mark.model
