@@ -18,13 +18,14 @@ from service.engine.engines import Engines
 from service.engine.host import Host
 from service.engine.limits import Limits
 from service.engine.model import Model, RerankModel
-from service.hosting import advice, malloc, scrape, server, shutdown, uwsgi
+from service.hosting import advice, malloc, roster, scrape, server, shutdown, steps, uwsgi
 from service.hosting.client import Connection
 from service.hosting.per_process import PerProcess
 from service.hosting.traces import Traces
 from service.metrics import Metrics
 from service.models import catalog
 from service.settings import Settings
+from service.web import page
 
 #: Bodies of the largest size that a worker holds at a time.
 HELD_BODIES = 4
@@ -46,8 +47,10 @@ def create_app(settings: Settings | None = None, *models: Model, rerank_model: R
     app = Flask("service", static_folder=None)
     app.url_map.strict_slashes = False
     app.config.update(config_of(settings))
-    app.extensions.update(engines=engines.get, metrics=lambda: scrape.read(metrics))
+    app.extensions.update(engines=engines.get, metrics=lambda: scrape.read(metrics), state=lambda: roster.read(metrics))
     add_routes(app)
+    if settings.web == "on":
+        page.register(app)
     if settings.api_keys_file:
         workers = server.worker_count() or settings.workers
         gate.register(app, keys.Keyring(settings.api_keys_file), keys.Allowance(workers))
@@ -90,6 +93,7 @@ def start_engines(
     traces: Traces | None = None,
 ) -> Engines:
     """Load the models, unless they are given, and start the engines around them."""
+    steps.note("imported")
     workers = server.worker_count() or settings.workers
     advice.warn(workers)
     cpu.limit_tokenizers(cpu.share(workers))
@@ -99,6 +103,7 @@ def start_engines(
         names = dict(zip((each.model for each in settings.each_model()), (model.name for model in models), strict=True))
     if not rerank_model and (own := settings.reranker()):
         rerank_model = catalog.load_reranker(own, uwsgi.worker_number(), workers)
+    steps.note("loaded")
     further = aliases.resolve(aliases.read(settings.model_aliases), names, rerank_model.name if rerank_model else None)
     host = Host(shutdown.end_worker, malloc.trim, uwsgi.worker_file("batch"))
     every = [*models, rerank_model] if rerank_model else models

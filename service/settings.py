@@ -46,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     api_keys_file: str = ""
     cors_origins: str = ""
     otel_endpoint: Annotated[str, Meta(pattern=r"^(https?://[^\s@]+)?$")] = ""
+    web: Literal["on", "off"] = "on"
 
     http: str = "127.0.0.1:5000"
     socket: str = ""

@@ -23,6 +23,7 @@ class FakeModel:
     fingerprint = "fa" * 32
     backend = "torch"
     dtype = "float32"
+    cosine = 0.9999
     pooling = "mean"
     dimension = 4
     max_length: int | None = None

@@ -19,6 +19,8 @@ OPEN_ROUTES = {
     "/openapi.json",
     "/docs",
     "/docs/<digest>/<name>",
+    "/web/state",
+    "/web/<digest>/<path:name>",
 }
 
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import msgspec
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response, current_app, request
 
 from service.api import contract
 from service.api.answers import OpenAIRefusal
@@ -47,13 +47,20 @@ def livez() -> Response:
 @routes.get("/readyz")
 @routes.get("/health")
 @routes.get("/ping")
-@routes.get("/")
 @contract.view(answer=Ready, raises=[ForkedAfterLoad])
 def readyz() -> Response:
     """Answer 200 if the model can answer requests."""
     if not engines().is_ready():
         return reply({"status": "not ready", "reason": "the model is not running; restart this worker"}, 503)
     return reply({"status": "ready", "model": ", ".join(each.model.name for each in engines())})
+
+
+@routes.get("/")
+@contract.view(answer=Ready, raises=[ForkedAfterLoad])
+def root() -> Response:
+    """Answer as ``/readyz`` does; a browser gets the page, where there is one."""
+    page = current_app.extensions.get("page")
+    return page() if page and "text/html" in request.headers.get("Accept", "") else readyz()
 
 
 @routes.get("/metrics")

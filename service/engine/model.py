@@ -117,6 +117,8 @@ class Model(Protocol):
     backend: str
     #: "float32", "bfloat16" or "float16".
     dtype: str
+    #: The smallest cosine to the reference's vectors that was measured before it served.
+    cosine: float
     #: "mean", "cls" and so on; "" without a pooling module.
     pooling: str
     dimension: int

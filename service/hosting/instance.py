@@ -1,10 +1,11 @@
 """The routes of the monitor: the state of an instance, by path."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
-from service.hosting import probes, scrape, uwsgi
+from service.hosting import probes, roster, scrape, uwsgi
 from service.hosting.probes import State
 
 #: Kubernetes, load balancers and people ask for different names.
@@ -30,6 +31,8 @@ class Instance:
             return _write(probes.judge_liveness(uwsgi.workers(), scrape.beats(self._run_dir)))
         if path in READINESS:
             return _write(self._judge_readiness())
+        if path == roster.PATH:
+            return 200, "application/json", roster.write(self._run_dir, os.getpid())
         message = "there is no such route; ask for /livez, /readyz, /health or /metrics"
         return 404, "application/json", _explain("not_found", message, "invalid_request_error")
 

@@ -43,11 +43,12 @@ def judge_readiness(workers: Sequence[Worker], beats: Mapping[int, Beat], *, is_
     """Say whether at least one worker would answer a request."""
     if is_stopping:
         return State("stopping", "the instance is stopping: it finishes the requests that it has")
-    states = [_judge(worker, beats.get(worker.number)) for worker in workers]
+    states = [judge(worker, beats.get(worker.number)) for worker in workers]
     return next((state for state in states if state.is_good), states[0])
 
 
-def _judge(worker: Worker, beat: Beat | None) -> State:
+def judge(worker: Worker, beat: Beat | None) -> State:
+    """Say whether a worker would answer a request."""
     if not worker.is_loaded:
         return State("loading", f"worker {worker.number} is loading the model")
     if beat:

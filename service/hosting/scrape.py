@@ -1,6 +1,5 @@
 """The instruments of all workers, read by any process: as Prometheus's text, and as a beat for each worker."""
 
-import os
 import struct
 import time
 from collections.abc import Iterable, Iterator
@@ -15,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from service import metrics
 from service.errors import CommandFailed
-from service.hosting import uwsgi
+from service.hosting import process, uwsgi
 from service.hosting.master import Master, Worker
 from service.metrics import Metrics
 
@@ -23,8 +22,6 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 #: A worker that starts replaces its files: reading them once more is enough.
 ATTEMPTS = 5
-
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Beat(NamedTuple):
@@ -67,6 +64,11 @@ def read(own: Metrics) -> bytes:
 def directory(run_dir: Path) -> Path:
     """Return where the workers leave the values of their instruments."""
     return run_dir / "metrics"
+
+
+def collect_worker(run_dir: Path, number: int) -> list[Metric]:
+    """Return the instruments of one worker."""
+    return _merge(directory(run_dir), "", f"_{number}.db")
 
 
 def beats(run_dir: Path) -> dict[int, Beat]:
@@ -112,11 +114,11 @@ def _age(collected: Iterable[Metric]) -> Iterator[Metric]:
         yield metric
 
 
-def _merge(directory: Path, kind: str) -> list[Metric]:
-    """Add up the files of the workers; those whose name begins with ``kind``."""
+def _merge(directory: Path, kind: str, end: str = "") -> list[Metric]:
+    """Add up the files of the workers; those whose name begins with ``kind`` and ends with ``end``."""
     for _ in range(ATTEMPTS):
         try:
-            files = [file for file in directory.iterdir() if file.name.startswith(kind) and file.stat().st_size]
+            files = [file for file in directory.glob(f"{kind}*{end}") if file.stat().st_size]
             return list(MultiProcessCollector.merge(map(str, files)))  # type: ignore[no-untyped-call]
         except (OSError, struct.error, RuntimeError):  # replaced while it was read
             time.sleep(0.01)
@@ -129,7 +131,7 @@ def describe_workers(workers: list[uwsgi.Worker]) -> Iterator[Metric]:
         "embeddings_worker_memory_bytes", "Resident memory of a worker, shared files included.", labels=["worker"]
     )
     for worker in workers:
-        if resident := _resident_bytes(worker.pid):
+        if resident := process.resident_bytes(worker.pid):
             memory.add_metric([str(worker.number)], resident)
     yield memory
     starts = sum(worker.starts for worker in workers)
@@ -148,10 +150,3 @@ def describe_load(workers: list[Worker]) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "embeddings_requests_in_flight", "Requests that the workers hold, waiting or computed.", value=held - own
     )
-
-
-def _resident_bytes(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
-    except (OSError, IndexError):  # it has just ended
-        return 0

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from service import logs
 from service.errors import StartError
-from service.hosting import gunicorn, server, shutdown, systemd, uwsgi
+from service.hosting import gunicorn, server, shutdown, steps, systemd, uwsgi
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ def loading(end: Callable[[], object] = lambda: None) -> Iterator[None]:
     serves = not server.will_fork()
     if serves:
         shutdown.die_on_signals()
+        steps.note("began")
     try:
         logs.set_up_logging()
         if serves:
@@ -35,6 +36,7 @@ def loading(end: Callable[[], object] = lambda: None) -> Iterator[None]:
         with gunicorn.heartbeat():
             yield
         if serves:
+            steps.note("ready")
             systemd.say_ready("answering requests")
             log.info("worker %d answers requests", uwsgi.worker_number())
     except Exception as error:

@@ -37,6 +37,7 @@ class OpenVinoModel(Reader):
     """A compiled sentence-transformers pipeline: its graph has pooling and dense layers, and no last Normalize."""
 
     backend = "openvino"
+    cosine: float
 
     def __init__(self, directory: Path, manifest: Manifest, dtype: str, threads: int) -> None:
         self.name = manifest.name
@@ -98,6 +99,7 @@ def load(artifact: Artifact, manifest: Manifest, dtype: str, threads: int) -> Op
             raise ModelUnusable(complaint)
         log.warning("%s; serving it in float32, which is slower", complaint)
         return load(artifact, manifest, "float32", threads)
+    model.cosine = cosine
     log.info(
         "%s: %d dimensions, at most %s tokens a text, OpenVINO %s with %d threads, "
         "cosine to float32 sentence-transformers >= %.6f, ready in %.2f s",

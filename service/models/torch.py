@@ -58,6 +58,7 @@ class TorchModel(Reader):
     """
 
     backend = "torch"
+    cosine: float
 
     def __init__(self, source: Source, device: str, dtype: str, threads: int, worker: int = 1) -> None:
         started = time.monotonic()
@@ -77,7 +78,7 @@ class TorchModel(Reader):
             prompts = pipeline.prompts_of(self.pipeline)
             super().__init__(reference.tokenizer_of(self.pipeline, self.layout), prompts)
             self._prompt_tokens = self.tokenizer.count_prompt_tokens(prompts.own)
-            cosine = self._verify(source.directory, dtype)
+            self.cosine = self._verify(source.directory, dtype)
         except ModelUnusable:
             raise
         except Exception as error:  # noqa: BLE001  # a model's code and torch raise what they like
@@ -86,7 +87,7 @@ class TorchModel(Reader):
         log.info(
             "%s: %d dimensions, at most %s tokens a text, torch %s on %s with %d threads, "
             "cosine to float32 sentence-transformers >= %.6f, ready in %.1f s",
-            *(self.name, self.dimension, self.max_length, dtype, self.pipeline.device, threads, cosine),
+            *(self.name, self.dimension, self.max_length, dtype, self.pipeline.device, threads, self.cosine),
             time.monotonic() - started,
         )
         if self.pipeline.device.type == "cuda":
