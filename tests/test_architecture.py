@@ -27,11 +27,12 @@ ALLOWED = {
     "models": {"models", "engine.model", "errors", "settings", "cpu"},
     "hosting": {"hosting", "errors", "logs", "metrics", "variables", "cpu"},
     "api": {"api", "engine", "errors", "keys", "metrics"},
+    "web": {"web", "api.wire", "engine.engine", "engine.model", "errors"},
 }
 
 #: Packages of others, and the parts that may import them.
 ONLY = {
-    "flask": {"api", "app"},
+    "flask": {"api", "app", "web"},
     "werkzeug": {"api", "app"},
     "torch": {"models"},
     "transformers": {"models"},
@@ -39,7 +40,7 @@ ONLY = {
     "openvino": {"models"},
     "tokenizers": {"models"},
     "huggingface_hub": {"models"},
-    "prometheus_client": {"metrics", "hosting.scrape"},
+    "prometheus_client": {"metrics", "hosting.scrape", "hosting.roster"},
     "opentelemetry": {"hosting.spans"},
     "uwsgi": {"hosting.uwsgi"},
 }

@@ -7,6 +7,7 @@ from base64 import b64decode
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -27,13 +28,13 @@ TYPES = {
     "js": "text/javascript; charset=utf-8",
     "json": "application/json",
     "svg": "image/svg+xml",
-    "md": "text/markdown; charset=utf-8",
 }
 
+#: Has the documents that the page links to; a wheel has none.
+ROOT = Path(__file__).parents[2]
+
 #: A key is typed into this page, so nothing of another host runs in it and nobody frames it.
-POLICY = (
-    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
-)
+POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
 
 #: For what has the digest of the page's files in its path.
 FOR_A_YEAR = "public, max-age=31536000, immutable"
@@ -75,7 +76,7 @@ def send(digest: str, name: str) -> Response:
     content = _files().get(name)
     if content is None:
         abort(404)
-    answer = Response(content, content_type=TYPES[name.rpartition(".")[2]])
+    answer = Response(content, content_type=TYPES.get(name.rpartition(".")[2], "text/plain; charset=utf-8"))
     return _secure(answer, FOR_A_YEAR if digest == _digest() else "no-cache")
 
 
@@ -176,7 +177,8 @@ def _digest() -> str:
 @cache
 def _files() -> dict[str, bytes]:
     """Return the files by their paths; read once, so that one release has one digest."""
-    return dict(_walk(resources.files("service.web") / "static", ""))
+    documents = ((f"docs/{each.name}", each.read_bytes()) for each in (ROOT / "docs").glob("forking*.md"))
+    return dict(_walk(resources.files("service.web") / "static", "")) | dict(documents)
 
 
 def _walk(directory: Traversable, path: str) -> list[tuple[str, bytes]]:

@@ -20,7 +20,10 @@ from tests.fakes import FakeModel
 ROOT = Path(__file__).parents[2]
 
 #: What is there for people and programs that read the document.
-UNDESCRIBED = {"/openapi.json", "/docs", "/docs/<digest>/<name>"}
+UNDESCRIBED = {
+    *("/openapi.json", "/docs", "/docs/<digest>/<name>"),
+    *("/web/<digest>/<path:name>", "/web/state", "/web/models", "/web/map"),
+}
 
 
 @pytest.fixture

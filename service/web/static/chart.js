@@ -21,12 +21,15 @@ function load() {
 export async function lines(place, at, series, unit) {
   await load();
   const data = [at, ...Object.values(series)];
-  const known = charts.get(place);
-  if (known && known.names === Object.keys(series).join()) return known.chart.setData(data);
-  known?.chart.destroy();
-  const chart = new globalThis.uPlot(describe(place, Object.keys(series), unit), data, place);
-  charts.set(place, { chart, names: Object.keys(series).join() });
-  return undefined;
+  const names = Object.keys(series).join();
+  let chart = charts.get(place)?.chart;
+  if (charts.get(place)?.names === names) {
+    chart.setData(data);
+  } else {
+    chart?.destroy();
+    chart = new globalThis.uPlot(describe(place, Object.keys(series), unit), data, place);
+  }
+  charts.set(place, { chart, names, again: () => lines(place, at, series, unit) });
 }
 
 function describe(place, names, unit) {
@@ -46,10 +49,19 @@ function describe(place, names, unit) {
   };
 }
 
-function redraw() {
-  for (const { chart } of charts.values()) chart.destroy();
-  charts.clear();
+addEventListener("resize", () => {
+  for (const [place, { chart }] of charts) {
+    if (place.clientWidth) chart.setSize({ width: place.clientWidth, height: HEIGHT });
+  }
+});
+
+// The colours are those of the time when a chart was made.
+function recolor() {
+  for (const known of charts.values()) {
+    known.names = "";
+    known.again();
+  }
 }
 
-addEventListener("resize", redraw);
-document.addEventListener("theme", redraw);
+document.addEventListener("theme", recolor);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolor);

@@ -43,9 +43,9 @@ export function showHeat(texts, cosines) {
 
 function cell(value, least, isWide) {
   const share = least < 1 ? (value - least) / (1 - least) : 1;
-  const made = make("td", { tabindex: -1, class: share > 0.5 ? "hot" : "" });
+  const made = make("td", { tabindex: -1, class: share > 0.75 ? "hot" : share > 0.53 ? "warm" : "" });
   made.style.setProperty("--share", `${Math.round(share * 100)}%`);
   if (isWide) made.setAttribute("aria-label", value.toFixed(2));
-  else made.textContent = value.toFixed(2).replace("0.", ".");
+  else made.textContent = value.toFixed(2).replace(/^-?0\.00$/, "0").replace("0.", ".");
   return made;
 }

@@ -20,7 +20,8 @@ function show() {
     else link.removeAttribute("aria-current");
   }
   complain("");
-  for (const [each, view] of Object.entries(VIEWS)) (each === name ? view.open : view.close)?.();
+  for (const view of Object.values(VIEWS)) view.close?.();
+  VIEWS[name].open?.();
 }
 
 function useTheme(theme) {

@@ -1,0 +1,141 @@
+"""What the page is made of, and what it asks for; tests/server/test_page.py uses it in a browser."""
+
+import json
+import re
+from base64 import b64encode
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service import keys
+from service.app import create_app
+from service.settings import Settings
+from tests.fakes import FakeModel
+
+STATIC = Path(__file__).parents[2] / "service/web/static"
+OWN = [path for path in STATIC.rglob("*.*") if "vendor" not in path.parts]
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+def words(language):
+    return json.loads((STATIC / f"locales/{language}.json").read_text())
+
+
+def get(client, language="en"):
+    return client.get("/", headers=BROWSER | {"Accept-Language": language})
+
+
+def encode(*rows):
+    return [b64encode(np.array(row, "<f4").tobytes()).decode() for row in rows]
+
+
+def test_a_browser_gets_the_page_and_a_probe_the_state(client):
+    assert get(client).mimetype == "text/html"
+    assert client.get("/", headers={"Accept": "*/*"}).json == {"status": "ready", "model": "fake"}
+    assert set(get(client).vary) == {"Accept", "Accept-Language"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "language"), [("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("en-GB", "en"), ("fr", "en"), ("", "en")]
+)
+def test_the_page_comes_in_the_language_of_the_browser(client, asked, language):
+    page = get(client, asked).text
+
+    assert f'<html lang="{language}">' in page
+    assert words(language)["embed"] in page
+
+
+def test_every_word_is_there_in_both_languages(client):
+    source = "".join(path.read_text() for path in OWN if path.suffix in {".html", ".js"})
+    asked = set(re.findall(r'data-say="([\w.]+)"|\bsay\("([\w.]+)"', source))
+
+    assert words("en").keys() == words("zh").keys()
+    assert {one or other for one, other in asked} <= words("en").keys()
+    assert 'data-say="embed">Embed</' in get(client).text
+
+
+def test_what_the_page_loads_is_there_and_is_kept_for_a_year(client):
+    urls = re.findall(r'(?:src|href)="(web/.+?)"', get(client).text)
+    prefix = urls[0].rpartition("/")[0]
+    urls += [f"{prefix}/{path.relative_to(STATIC)}" for path in STATIC.rglob("*") if path.is_file()]
+    answers = [client.get(f"/{url}") for url in urls]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.headers["Cache-Control"] for answer in answers} == {"public, max-age=31536000, immutable"}
+
+
+def test_a_file_of_another_release_is_not_kept(client):
+    assert client.get("/web/0123456789abcdef/main.js").headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize("name", ["../page.py", "nothing.js", "%2e%2e/page.py", "locales", "docs/operations.md"])
+def test_other_files_are_not_served(client, name):
+    assert client.get(f"/web/x/{name}").status_code == 404
+
+
+def test_nothing_but_its_own_files_may_run(client):
+    for answer in (get(client), client.get("/web/x/main.js")):
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'; base-uri 'none';")
+    assert re.findall(r"https?:|<script>|style=| on\w+=", get(client).text) == []
+
+
+def test_its_own_files_are_less_than_100_kilobytes():
+    assert sum(path.stat().st_size for path in OWN) < 100_000
+
+
+def test_a_module_has_at_most_250_lines():
+    assert [path.name for path in OWN if path.suffix == ".js" and len(path.read_text().splitlines()) > 250] == []
+
+
+def test_vectors_become_points(client):
+    answer = client.post("/web/map", json={"vectors": encode([1, 0], [-1, 0], [0, 0])})
+
+    assert np.allclose(np.abs(answer.json["points"]), [[1, 0], [1, 0], [0, 0]])
+    assert answer.json["explained"] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "vectors", [[], ["?"], ["AAA="], [""], encode([1], [1, 2]), encode([float("nan")]), encode([3e38]), ["AAAA"] * 501]
+)
+def test_what_is_no_list_of_vectors_is_refused(client, vectors):
+    answer = client.post("/web/map", json={"vectors": vectors})
+
+    assert (answer.status_code, answer.json["error"]["param"]) == (400, "vectors")
+
+
+def test_the_models_are_described(client):
+    (model,) = client.get("/web/models").json["models"]
+
+    assert (model["name"], model["cosine"], model["dimensions"], model["aliases"]) == ("fake", 0.9999, 4, [])
+    assert client.get("/web/models").json["limits"]["max_inputs"] == 2048
+
+
+def test_a_process_alone_shows_its_own_state(client):
+    client.post("/v1/embeddings", json={"input": ["abc", "d"]})
+    client.get("/web/state")
+    state = client.get("/web/state").json
+    (worker,) = state["workers"]
+
+    assert (worker["state"], worker["tokens"], worker["requests"], state["seconds"]["+Inf"]) == ("ready", 4, 1, 1)
+    assert worker["started"] < worker["steps"]["imported"] <= worker["steps"]["loaded"] <= state["now"]
+
+
+def test_the_setting_removes_the_page():
+    app = create_app(Settings(web="off"), FakeModel())
+    client = app.test_client()
+
+    assert get(client).json == {"status": "ready", "model": "fake"}
+    assert client.get("/web/state").status_code == client.get("/web/x/main.js").status_code == 404
+    app.extensions["engines"]().close()
+
+
+def test_with_keys_the_page_is_open_and_what_it_asks_of_models_is_not(tmp_path):
+    keys.create(str(tmp_path / "keys"), "search", None)
+    app = create_app(Settings(api_keys_file=str(tmp_path / "keys")), FakeModel())
+    client = app.test_client()
+
+    assert [get(client).status_code, client.get("/web/state").status_code] == [200, 200]
+    assert client.get("/web/x/main.js").status_code == 200
+    assert [client.get("/web/models").status_code, client.post("/web/map", json={}).status_code] == [401, 401]
+    app.extensions["engines"]().close()
