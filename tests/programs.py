@@ -13,6 +13,7 @@ import pytest
 from launchers.process import ROOT
 
 PACKAGES = {
+    "chromium": ["chromium"],
     "coreutils": ["chroot", "cp", "du", "env", "nohup"],
     "curl": ["curl"],
     "dash": ["sh"],

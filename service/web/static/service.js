@@ -47,6 +47,7 @@ function askKey() {
     $("no-key").onclick = () => dialog.close();
     dialog.onclose = refuse;
     $("key").value = "";
+    $("refused").hidden = !hasKey();
     dialog.showModal();
   }).finally(() => (asking = undefined));
   return asking;
