@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from launchers.process import ROOT
 from tests import programs
 
@@ -74,8 +72,10 @@ class Browser:
 
 def judge(page: Any) -> list[str]:
     """Return what axe-core finds wrong for people who use the page otherwise than most."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in axe.Axe().run(page).response["violations"]]
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found]
 
 
 def keep(page: Any, name: str) -> Path:

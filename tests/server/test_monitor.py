@@ -53,7 +53,7 @@ def test_the_monitor_answers_while_every_thread_is_taken(start):
         client.sendall(b"POST /embed HTTP/1.1\r\nContent-Length: 100\r\n\r\n")  # and nothing more
     service.wait_for(lambda: service.metric("embeddings_requests_in_flight") == 2)
 
-    for path in ("/livez", "/readyz", "/health", "/metrics"):
+    for path in ("/livez", "/readyz", "/health", "/metrics", "/web/state"):
         assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=60).status_code == 200
     assert service.metric("embeddings_requests_in_flight") == 2
     for client in clients:

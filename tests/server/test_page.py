@@ -11,7 +11,7 @@ from service import keys
 from tests.programs import program
 from tests.server.browser import LOOKS, judge, keep, launch
 
-pytestmark = [pytest.mark.server, pytest.mark.model, pytest.mark.browser]
+pytestmark = [pytest.mark.server, pytest.mark.model]
 
 VIEWS = ("try", "compare", "live", "fork", "models")
 

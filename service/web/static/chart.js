@@ -1,5 +1,8 @@
 // Lines over time, drawn by uPlot, which is loaded when the first are wanted.
+import { say } from "./words.js";
+
 const HEIGHT = 180;
+const SHOWN_SECONDS = 300;
 const COLORS = ["--accent", "--warm"];
 
 let loading;
@@ -33,16 +36,22 @@ export async function lines(place, at, series, unit) {
 }
 
 function describe(place, names, unit) {
-  const style = getComputedStyle(document.documentElement);
-  const color = (name) => style.getPropertyValue(name).trim();
+  // A canvas knows no light-dark(): let the element compute it.
+  const color = (name) => {
+    place.style.color = `var(${name})`;
+    const computed = getComputedStyle(place).color;
+    place.style.color = "";
+    return computed;
+  };
+  const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(document.documentElement.lang);
   const axis = { stroke: color("--dim"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false } };
   return {
     width: place.clientWidth,
     height: HEIGHT,
     cursor: { y: false },
-    scales: { y: { range: (_, least, most) => [0, Math.max(1, (most ?? 0) * 1.1)] } },
-    axes: [axis, { ...axis, size: 60, values: (_, values) => values.map((value) => `${value} ${unit}`.trim()) }],
-    series: [{}, ...names.map((label, index) => ({
+    scales: { x: { range: (_, least, most) => [most - SHOWN_SECONDS, most] }, y: { range: (_, least, most) => [0, Math.max(1, (most ?? 0) * 1.1)] } },
+    axes: [{ ...axis, space: 110, values: (_, values) => values.map(clock) }, { ...axis, size: 60, values: (_, values) => values.map((value) => `${value} ${unit}`.trim()) }],
+    series: [{ label: say("at"), value: (_, value) => (value === null ? "–" : clock(value)) }, ...names.map((label, index) => ({
       label, stroke: color(COLORS[index]), width: 2, points: { size: 4 },
       value: (_, value) => (value === null ? "–" : `${value.toFixed(1)} ${unit}`.trim()),
     }))],

@@ -17,13 +17,13 @@ She sat on the bank of the river and read.
 Floccinaucinihilipilification \u{1F984} is a long word.`,
   },
   zh: {
-    query: "怎样养好植物?",
+    query: "怎样养好植物？",
     texts: `每天早上给番茄浇水。
-罗勒怕冷,十月要搬进屋里。
+罗勒怕冷，十月要搬进屋里。
 仙人掌冬天几乎不需要浇水。
 开往汉堡的火车九点出发。
 夜班公交每三十分钟一班。
-因为暴风雨,渡轮取消了。
+因为暴风雨，渡轮取消了。
 利率上调了四分之一个百分点。
 银行向小公司提供贷款。
 她坐在河边看书。`,
