@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 from flask import Blueprint, Flask, Response, abort, current_app, request
 
-from service.api.wire import engines, read, reply
+from service.api.wire import engines, read, reply, reranker
 from service.engine.engine import Engine
 from service.engine.model import Vectors
 from service.errors import InvalidInput
@@ -90,7 +90,7 @@ def state() -> Response:
 def models() -> Response:
     """Describe each model as the page shows it, and the limits."""
     settings, found = current_app.config, list(engines())
-    limits = found[0].limits
+    limits, scorer = found[0].limits, reranker()
     return reply(
         {
             "models": [describe(each) for each in found],
@@ -102,6 +102,7 @@ def models() -> Response:
                 "request_timeout": limits.request_timeout,
                 "truncate": settings["TRUNCATE"],
             },
+            "reranker": scorer.model.name if scorer else None,
             "version": settings["VERSION"],
         }
     )

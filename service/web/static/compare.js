@@ -2,6 +2,7 @@
 import { $, guard, make } from "./dom.js";
 import { showHeat } from "./heat.js";
 import { showMap } from "./map.js";
+import { ranker } from "./models.js";
 import { fetchJson } from "./service.js";
 import { few, options } from "./texts.js";
 import { say } from "./words.js";
@@ -34,7 +35,7 @@ async function rank() {
   const documents = few();
   const query = $("query").value.trim();
   if (!query) throw new Error(say("no_query"));
-  const { results } = await fetchJson("v1/rerank", { query, documents, model: options().model });
+  const { results } = await fetchJson("v1/rerank", { query, documents, model: ranker() });
   $("ranked").replaceChildren(...results.map(({ index, relevance_score: score }) => {
     const bar = make("span", { class: "score", "aria-hidden": "true" });
     bar.style.width = `${Math.max(0, score) * 100}%`;

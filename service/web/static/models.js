@@ -5,6 +5,8 @@ import { say } from "./words.js";
 let served = { models: [], limits: {} };
 
 export const chosen = () => served.models.find((each) => each.name === $("model").value) ?? served.models[0];
+// A request that names another model is ranked by the cosine of its vectors.
+export const ranker = () => (served.reranker ? undefined : $("model").value || undefined);
 export const longestBatch = () => Math.max(0, ...served.models.map((each) => each.max_batch_tokens));
 
 export function use(found) {
@@ -29,7 +31,7 @@ function offerPrompts() {
 
 export function open() {
   $("cards").replaceChildren(...served.models.map(card));
-  $("limits").replaceChildren(...entries(served.limits), ...entries(served.version ? { version: served.version } : {}));
+  $("limits").replaceChildren(...entries(served.limits), ...entries(served.version ? { reranker: served.reranker, version: served.version } : {}));
 }
 
 function card(model) {
