@@ -118,12 +118,13 @@ class Batcher:
         """Compute a batch, equal texts once, and hand the vectors to their requests."""
         started = time.monotonic()
         rows: dict[bytes, int] = {}
-        row_of = [rows.setdefault(entry.token_ids.tobytes(), len(rows)) for entry in batch]
+        row_of = [rows.setdefault(entry.key, len(rows)) for entry in batch]
         unique = dict(zip(row_of, (entry.token_ids for entry in batch), strict=True))
+        texts = list(unique.values())
         for entry in batch:
             entry.request.started = min(entry.request.started, started)
-        vectors = self._embed_apart(lane, list(unique.values()))
-        self._count(lane, batch, time.monotonic() - started)
+        vectors = self._embed_apart(lane, texts)
+        self._count(lane, texts, time.monotonic() - started)
         for entry, row in zip(batch, row_of, strict=True):
             vector = vectors[row]
             if vector is not None:
@@ -134,11 +135,12 @@ class Batcher:
                     ModelFailed("the model failed on a text of this request; the server's log has the reason")
                 )
 
-    def _count(self, lane: Lane, batch: list[Entry], seconds: float) -> None:
-        tokens = sum(entry.length for entry in batch)
+    def _count(self, lane: Lane, texts: Sequence[TokenIds], seconds: float) -> None:
+        lengths = [len(text) for text in texts]
+        tokens = sum(lengths)
         lane.rate.add(tokens, seconds)
         lane.spent += seconds
-        self._meter.count_batch(len(batch), tokens, len(batch) * batch[-1].length, seconds)
+        self._meter.count_batch(len(texts), tokens, len(texts) * max(lengths), seconds)
 
     def _embed_apart(self, lane: Lane, texts: Sequence[TokenIds]) -> list[Vectors | None]:
         """Compute suspects alone, and not at all what ended a process."""

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -79,38 +79,41 @@ class Link:
 class Entry(Link):
     """One text in the queue."""
 
-    __slots__ = ("length", "position", "request", "token_ids", "waiting")
+    __slots__ = ("key", "length", "position", "request", "token_ids", "waiting")
 
     def __init__(self, request: Request, position: int) -> None:
         self.request = request
         self.position = position
         self.token_ids = request.token_ids[position]
         self.length = len(self.token_ids)
+        #: Equal for equal texts.
+        self.key = self.token_ids.tobytes()
         self.waiting = True
 
 
 class Entries(NamedTuple):
     """A request's entries, sorted and linked before the scheduler's lock is taken.
 
-    ``runs`` holds entries of equal length, linked to each other; ``leaders`` holds all of them, the longest last.
+    ``groups`` holds entries of equal texts, linked to each other; ``leaders`` holds all of them, the longest last.
     """
 
     request: Request
-    runs: list[list[Entry]]
+    groups: list[list[Entry]]
     leaders: list[Entry]
-    tokens: int
 
     @classmethod
     def of(cls, request: Request) -> "Entries":
         """Make an entry for each text."""
-        entries = [Entry(request, position) for position in range(len(request.token_ids))]
-        entries.sort(key=lambda entry: -entry.length)
-        runs = [list(run) for _, run in groupby(entries, key=lambda entry: entry.length)]
-        for run in runs:
-            for before, after in pairwise(run):
+        equal: dict[bytes, list[Entry]] = {}
+        for position in range(len(request.token_ids)):
+            entry = Entry(request, position)
+            equal.setdefault(entry.key, []).append(entry)
+        groups = sorted(equal.values(), key=lambda group: -group[0].length)
+        for group in groups:
+            for before, after in pairwise(group):
                 before.after, after.before = after, before
-        return cls(request, runs, entries[::-1], sum(entry.length for entry in entries))
+        return cls(request, groups, [entry for group in groups for entry in group][::-1])
 
     def fit(self, max_batch_tokens: int) -> bool:
         """Tell whether all of them fit one batch, padding included."""
-        return not self.leaders or len(self.leaders) * self.leaders[-1].length <= max_batch_tokens
+        return not self.groups or len(self.groups) * self.groups[0][0].length <= max_batch_tokens

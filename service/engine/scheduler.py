@@ -19,7 +19,8 @@ class Queue:
     together. Nobody starves: of n waiting requests each leads one batch in 2 n.
 
     The entries form a linked list; ``_last`` finds the last entry of each length. To add or to cancel an entry costs
-    O(1), however many wait.
+    O(1), however many wait. Equal texts stand side by side and leave together, since they are computed once:
+    ``_twins`` finds the last entry of each text.
     """
 
     def __init__(self, limits: PaddingLimits) -> None:
@@ -27,21 +28,21 @@ class Queue:
         self._ends = Link()  # before the first entry and after the last
         self._ends.before = self._ends.after = self._ends
         self._last: dict[int, Entry] = {}
+        self._twins: dict[bytes, Entry] = {}
         self._lengths: list[int] = []
         self._turns: OrderedDict[Request, list[Entry]] = OrderedDict()
         self._urgent = False  # whether this turn is that of the next deadline
-        #: The tokens of the waiting entries.
+        #: The tokens of the waiting texts; equal ones count once.
         self.tokens = 0
 
     def __bool__(self) -> bool:
         return bool(self._turns)
 
     def add(self, entries: Entries) -> None:
-        """Queue the entries of a request behind those of equal length."""
-        for run in entries.runs:
-            self._insert(run)
+        """Queue the entries of a request behind those of the same text, else behind those of equal length."""
+        for group in entries.groups:
+            self._insert(group)
         self._turns[entries.request] = entries.leaders
-        self.tokens += entries.tokens
 
     def oldest(self) -> float:
         """Return when the oldest waiting request arrived; infinite if none waits."""
@@ -69,8 +70,22 @@ class Queue:
             return min(self._turns, key=lambda request: request.deadline)
         return next(iter(self._turns))
 
+    def take_equal(self, key: bytes) -> list[Entry]:
+        """Remove and return every entry of a text."""
+        found = []
+        entry: Link | None = self._twins.get(key)
+        while isinstance(entry, Entry) and entry.key == key:
+            found.append(entry)
+            entry = entry.before
+        self._withdraw(found)
+        return found
+
     def _take(self, leader: Entry, max_batch_tokens: int) -> list[Entry]:
         batch = self._neighbours(leader, max_batch_tokens)
+        self._withdraw(batch)
+        return batch
+
+    def _withdraw(self, batch: list[Entry]) -> None:
         for entry in batch:
             self._remove(entry)
         for request in {entry.request for entry in batch}:
@@ -79,14 +94,21 @@ class Queue:
                 leaders.pop()
             if not leaders:
                 del self._turns[request]
-        return batch
 
     def _neighbours(self, leader: Entry, max_batch_tokens: int) -> list[Entry]:
-        """Return the entries around ``leader`` that fit one batch, shorter ones first."""
-        batch = deque([leader])
-        while isinstance(entry := batch[0].before, Entry) and self._fit(entry, batch[-1], len(batch), max_batch_tokens):
+        """Return the entries around ``leader`` that fit one batch, shorter ones first; equal ones take no room."""
+        batch, texts = deque([leader]), 1
+        while isinstance(entry := batch[0].before, Entry):
+            if entry.key != batch[0].key:
+                if not self._fit(entry, batch[-1], texts, max_batch_tokens):
+                    break
+                texts += 1
             batch.appendleft(entry)
-        while isinstance(entry := batch[-1].after, Entry) and self._fit(batch[0], entry, len(batch), max_batch_tokens):
+        while isinstance(entry := batch[-1].after, Entry):
+            if entry.key != batch[-1].key:
+                if not self._fit(batch[0], entry, texts, max_batch_tokens):
+                    break
+                texts += 1
             batch.append(entry)
         return list(batch)
 
@@ -94,15 +116,20 @@ class Queue:
         fits = (others + 1) * longest.length <= max_batch_tokens
         return fits and self._limits.allow(shortest.length, longest.length)
 
-    def _insert(self, run: list[Entry]) -> None:
-        first, last = run[0], run[-1]
-        if first.length not in self._last:
+    def _insert(self, group: list[Entry]) -> None:
+        first, last = group[0], group[-1]
+        twin, neighbour = self._twins.get(first.key), self._last.get(first.length)
+        if twin is None:
+            self.tokens += first.length
+        if neighbour is None:
             insort(self._lengths, first.length)
-        before = self._last.get(first.length) or self._last_below(first.length)
+        before = twin or neighbour or self._last_below(first.length)
+        if twin is None or twin is neighbour:
+            self._last[first.length] = last
         after = before.after
         before.after, first.before = first, before
         last.after, after.before = after, last
-        self._last[first.length] = last
+        self._twins[first.key] = last
 
     def _last_below(self, length: int) -> Link:
         index = bisect_left(self._lengths, length)
@@ -111,6 +138,12 @@ class Queue:
     def _remove(self, entry: Entry) -> None:
         before, after = entry.before, entry.after
         before.after, after.before = after, before
+        if self._twins[entry.key] is entry:
+            if isinstance(before, Entry) and before.key == entry.key:
+                self._twins[entry.key] = before
+            else:
+                del self._twins[entry.key]
+                self.tokens -= entry.length
         if self._last[entry.length] is entry:
             if isinstance(before, Entry) and before.length == entry.length:
                 self._last[entry.length] = before
@@ -119,7 +152,6 @@ class Queue:
                 del self._lengths[bisect_left(self._lengths, entry.length)]
         del entry.before, entry.after  # or neighbours would keep each other in memory
         entry.waiting = False
-        self.tokens -= entry.length
 
 
 class Scheduler:
@@ -164,5 +196,11 @@ class Scheduler:
         first = self._bulk if self._turn % BULK_TURN == 0 else self._queues[self._turn % 2]
         for queue in (first, *self._queues):
             if batch := queue.next_batch(self._max_batch_tokens):
-                return batch
+                return self._take_equal(batch) + batch
         return []
+
+    def _take_equal(self, batch: list[Entry]) -> list[Entry]:
+        """Remove and return what waits in any queue for a text of ``batch``."""
+        others = [queue for queue in self._queues if queue]
+        keys = dict.fromkeys(entry.key for entry in batch) if others else {}
+        return [entry for queue in others for key in keys for entry in queue.take_equal(key)]

@@ -2,17 +2,27 @@ import gc
 import random
 import sys
 import weakref
-from itertools import chain
+from itertools import chain, count
 
+import numpy as np
 import pytest
 
 from service.engine.request import Entries, Request
 from service.engine.scheduler import BULK_TURN, Queue, Scheduler
 from tests.fakes import LIMITS, token_ids
 
+NUMBERS = count()
+
 
 def request(*lengths, deadline=float("inf"), bulk=False):
-    return Request(token_ids(*lengths), 1, deadline, bulk=bulk)
+    """A request of texts of these lengths, each different from all others."""
+    texts = [np.full(length, next(NUMBERS), np.int32) for length in lengths]
+    return Request(texts, 1, deadline, bulk=bulk)
+
+
+def equal(*lengths, bulk=False):
+    """A request whose texts of equal length are equal, and so are those of other such requests."""
+    return Request(token_ids(*lengths), 1, bulk=bulk)
 
 
 def scheduler(max_batch_tokens, *requests):
@@ -189,7 +199,7 @@ def test_batches_are_those_of_a_sorted_list(seed):
     for _ in range(200):
         action = choose.random()
         if action < 0.4:
-            requests.append(request(*(choose.randint(0, choose.choice([9, 60])) for _ in range(choose.randint(1, 20)))))
+            requests.append(request(*(choose.randint(1, choose.choice([9, 60])) for _ in range(choose.randint(1, 20)))))
             queue.add(Entries.of(requests[-1]))
             plain.add(requests[-1])
         elif action < 0.5 and requests:
@@ -229,3 +239,46 @@ def test_the_cost_of_an_entry_does_not_grow_with_the_queue(operation):
         return calls(lambda: queue.cancel(mine))
 
     assert cost(20_000) == cost(200)
+
+
+def test_equal_texts_leave_together_and_take_no_room():
+    waiting = scheduler(100, equal(*[50] * 2048), request(49), equal(50, 48))
+
+    assert [len(batch) for batch in batches(waiting)] == [2050, 1]
+
+
+def test_equal_texts_of_other_queues_leave_with_the_batch():
+    waiting = scheduler(100, equal(9), equal(*[90] * 3, 9), equal(9, bulk=True))
+
+    assert sorted(batches(waiting)) == [[9, 9, 9], [90, 90, 90]]
+
+
+def test_equal_texts_wait_as_the_tokens_of_one():
+    waiting = scheduler(100, equal(*[90] * 7, 80), equal(90, 90, 90, 70))
+
+    assert waiting.tokens() == (0, 90 + 80 + 70)
+
+
+def test_what_one_request_cancels_another_still_gets():
+    first, second = equal(9, 9), equal(9, 9)
+    waiting = scheduler(100, first, second)
+    waiting.cancel(first)
+
+    assert [entry.request for entry in waiting.next_batch()] == [second, second]
+    assert waiting.tokens() == (0, 0)
+    assert not waiting
+
+
+def test_every_text_leaves_once_whatever_is_cancelled():
+    chance = random.Random(5)
+    for _ in range(200):
+        requests = [equal(*chance.choices([3, 4, 5, 30, 31, 90], k=chance.randrange(1, 9))) for _ in range(6)]
+        waiting = scheduler(100, *requests)
+        gone = chance.sample(requests, 2)
+        for each in gone:
+            waiting.cancel(each)
+        found = list(chain.from_iterable(iter(waiting.next_batch, [])))
+
+        assert len({(entry.request, entry.position) for entry in found}) == len(found)
+        assert len(found) == sum(len(each.token_ids) for each in requests if each not in gone)
+        assert (waiting.tokens(), bool(waiting)) == ((0, 0), False)
