@@ -7,6 +7,7 @@ import numpy as np
 
 from service.engine.model import Input, Pair, Side, Token, TokenIds, Tokenized
 from service.errors import InvalidInput
+from service.models.clipper import Clipper
 
 if TYPE_CHECKING:
     import tokenizers
@@ -15,12 +16,8 @@ if TYPE_CHECKING:
 #: longer than the work (0.12 ms for this many). encode_batch releases it, encode does not.
 SHORT_CHARACTERS = 500
 
-#: A text of more characters is cut before it is tokenised: 31 MB took 40 s and 3.7 GB, for the first 256 tokens.
-LONG_CHARACTERS = 100_000
-
 #: Added to the ids of a pair's second text, which BERT is told of: ids stay one array, and no vocabulary is so large.
 TYPE = 2**30
-CHARACTERS_PER_TOKEN = 64
 
 
 class Tokenizer:
@@ -52,6 +49,7 @@ class Tokenizer:
         self._truncation = self._whole.truncation or {}
         self._whole.no_truncation()
         self._first, self._last = self._find_special_tokens()
+        self._clipper = Clipper(self._whole)
         self._make_cutters()
 
     def limit(self, max_length: int) -> None:
@@ -71,7 +69,7 @@ class Tokenizer:
             InvalidInput: a list of ids is empty or holds one that is not in the vocabulary.
         """
         side = side or self._side
-        texts = [prompt + self._clip(each, side) for each in inputs if isinstance(each, str)]
+        texts = [prompt + self._clipper.clip(each, side, self.max_length) for each in inputs if isinstance(each, str)]
         encodings = iter(self._encode(texts, side))
         ids: list[TokenIds] = []
         cut = []
@@ -99,7 +97,8 @@ class Tokenizer:
             typed: whether the ids of the document's tokens are larger by ``TYPE``.
         """
         side = side or self._side
-        texts = [(self._clip(query, side), self._clip(document, side)) for query, document in pairs]
+        clip, most = self._clipper.clip, self.max_length
+        texts = [(clip(query, side, most), clip(document, side, most)) for query, document in pairs]
         encodings = self._cutters[side].encode_batch_fast(texts, add_special_tokens=self.special_tokens)
         ids = [np.array(encoding.ids, np.int32) for encoding in encodings]
         if typed:
@@ -181,19 +180,6 @@ class Tokenizer:
             return [cutter.encode(texts[0], add_special_tokens=self.special_tokens)]
         # "fast" leaves character offsets out.
         return cutter.encode_batch_fast(texts, add_special_tokens=self.special_tokens)
-
-    def _clip(self, text: str, side: Side) -> str:
-        """Return the part of a long text that holds the tokens that are kept, and as many more for a margin."""
-        if len(text) <= LONG_CHARACTERS or self.max_length is None:
-            return text
-        size = self.max_length * CHARACTERS_PER_TOKEN
-        while size < len(text):
-            part = text[-size:] if side == "left" else text[:size]
-            [encoding] = self._whole.encode_batch_fast([part], add_special_tokens=self.special_tokens)
-            if len(encoding) >= 2 * self.max_length:
-                return part
-            size *= 4
-        return text
 
     def _shorten(self, ids: TokenIds, side: Side) -> TokenIds:
         """Cut ids as the tokenizer cuts texts: the special tokens that it begins and ends them with stay."""

@@ -6,8 +6,7 @@ import pytest
 
 from service.engine.model import Token
 from service.errors import InvalidInput
-from service.models import sources
-from service.models import tokenizer as module
+from service.models import clipper, sources
 from service.models.tokenizer import Tokenizer, share
 from tests.models import families
 from tests.models.variants import collection
@@ -51,14 +50,14 @@ both_sides = pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_a_long_text_keeps_the_tokens_of_the_whole(tokenizer, text, side, monkeypatch):
     [cut] = tokenizer.encode([text], side=side).ids
-    monkeypatch.setattr(module, "LONG_CHARACTERS", len(text))
+    monkeypatch.setattr(clipper, "LONG_CHARACTERS", len(text))
     [whole] = tokenizer.encode([text], side=side).ids
 
     assert cut.tolist() == whole.tolist()
 
 
 def test_of_a_long_text_little_is_tokenised(tokenizer):
-    assert len(tokenizer._clip("a word " * 1_000_000, "right")) < 100_000
+    assert len(tokenizer._clipper.clip("a word " * 1_000_000, "right", 256)) < 100_000
 
 
 @both_sides
