@@ -161,7 +161,7 @@ def start(name: str, model: str, run: Path, **env: str) -> Contender | InProcess
     run.mkdir(parents=True)
     run.chmod(0o755)
     port, front = free_port(), free_port()
-    ours = {"EMBED_RUN_DIR": str(run / "run"), "EMBED_MODEL": model} | env
+    ours = {"EMBED_RUN_DIR": str(run / "run"), "EMBED_MODEL": model, "EMBED_CACHE_ITEMS": "0"} | env
     uwsgi = [str(BIN / "uwsgi"), "--ini", str(ROOT / "uwsgi.ini")]
     notes = {"BENCH_MODEL": model, "BENCH_FRAMEWORK": "flask"}
     address = f"127.0.0.1:{port}"

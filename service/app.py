@@ -14,11 +14,12 @@ from service.api.cors import Cors
 from service.api.door import Door
 from service.api.envelope import STATUS, envelope
 from service.api.ledger import Ledger
+from service.engine.cache import Cache, LocalCache
 from service.engine.engines import Engines
 from service.engine.host import Host
 from service.engine.limits import Limits
 from service.engine.model import Model, RerankModel
-from service.hosting import advice, malloc, roster, scrape, server, shutdown, steps, uwsgi
+from service.hosting import advice, malloc, roster, scrape, server, shared_cache, shutdown, steps, uwsgi
 from service.hosting.client import Connection
 from service.hosting.per_process import PerProcess
 from service.hosting.traces import Traces
@@ -108,12 +109,22 @@ def start_engines(
     host = Host(shutdown.end_worker, malloc.trim, uwsgi.worker_file("batch"))
     every = [*models, rerank_model] if rerank_model else models
     meter = metrics.serve({model.name: model.revision for model in every})
-    engines = Engines(models, host, limits_of(settings), meter, aliases=further, rerank_model=rerank_model)
+    cache = open_cache(settings)
+    engines = Engines(models, host, limits_of(settings), meter, aliases=further, rerank_model=rerank_model, cache=cache)
     engines.calibrate()
     if traces:
         traces.start()
     atexit.register(engines.close)  # uWSGI skips it: there requests are finished before a worker ends
     return engines
+
+
+def open_cache(settings: Settings) -> Cache | None:
+    """Return the cache of results: uWSGI's if it has one, else one of this process."""
+    if not settings.cache_items:
+        return None
+    if uwsgi.has_cache(shared_cache.NAME):
+        return shared_cache.SharedCache(__version__)
+    return LocalCache(settings.cache_items * shared_cache.BLOCK_BYTES)
 
 
 def limits_of(settings: Settings) -> Limits:

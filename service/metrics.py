@@ -118,6 +118,13 @@ class MetricsMeter(Meter):
         self._refusals = Counter(
             "embeddings_refusals_total", "Requests that were refused or given up.", ("reason",), registry=self._registry
         )
+        hits = Counter(
+            "embeddings_cache_hits_total", "Texts that were answered from the cache.", ("model",), registry=registry
+        )
+        misses = Counter(
+            "embeddings_cache_misses_total", "Texts that were not in the cache.", ("model",), registry=registry
+        )
+        self._lookups = {model: (hits.labels(model), misses.labels(model)) for model in models}
         tokens = self._gauge("embeddings_queue_tokens", "Tokens that wait for a batch.", "model")
         age = self._gauge("embeddings_queue_age_seconds", "Age of the oldest request that waits.", "model")
         self._queues = {
@@ -149,6 +156,11 @@ class MetricsMeter(Meter):
             if now - self._refused > FULL_SECONDS:
                 self._full_since = now
             self._refused = now
+
+    def count_lookups(self, model: str, hits: int, misses: int) -> None:
+        """Count texts that were looked up in the cache."""
+        for counter, texts in zip(self._lookups[model], (hits, misses), strict=True):
+            counter.inc(texts)
 
     def show_queue(self, model: str, tokens: int, oldest_seconds: float) -> None:
         """Show what waits for a model."""

@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_queue_tokens: Count = 2**20
     max_inputs: Count = 2048
     max_body_bytes: Count = 32 * 2**20
+    cache_items: Annotated[int, Meta(ge=0)] = 16384
     truncate: Literal["auto", "left", "right", "off"] = "auto"
     token_ids: Literal["auto", "own", "cl100k"] = "auto"  # noqa: S105  # no secret
     request_timeout: Annotated[float, Meta(gt=0)] = 300.0

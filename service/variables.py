@@ -25,6 +25,9 @@ SECRET = re.compile("KEY|TOKEN(?!S)|SECRET|PASSW", re.IGNORECASE)
 #: What a browser sends as Origin.
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s,?#@*]+", re.IGNORECASE)
 
+#: As uWSGI takes it.
+NUMBER = re.compile("0|[1-9][0-9]{0,8}")
+
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 ADDRESS = re.compile(r"(?P<host>\[[\w:.%]+\]|[\w.*-]*):(?P<port>\d+)", re.ASCII)
 
@@ -53,6 +56,8 @@ def read(environ: Mapping[str, str]) -> dict[str, str]:
         _check_socket("EMBED_SOCKET", given["EMBED_SOCKET"])
     if "EMBED_RUN_DIR" in given:
         _check_length("EMBED_RUN_DIR", given["EMBED_RUN_DIR"], "/stats")
+    if not NUMBER.fullmatch(items := given.get("EMBED_CACHE_ITEMS", "0")):
+        raise BadSetting(f"EMBED_CACHE_ITEMS={items}: expected a number, such as 16384, or 0 for no cache")
     if "EMBED_CORS_ORIGINS" in given:
         _check_origins("EMBED_CORS_ORIGINS", given["EMBED_CORS_ORIGINS"])
     return given

@@ -19,6 +19,9 @@ TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0
 #: The header of a model's fingerprint, in answers and in requests that pin it.
 FINGERPRINT = "X-Model-Fingerprint"
 
+#: The header of how many texts were answered from the cache.
+HITS = "X-Cache-Hits"
+
 #: Indices of cut texts that the header lists; the body lists all.
 MAX_LISTED = 100
 
@@ -54,6 +57,8 @@ class Exchange:
         #: The SHA-256 of the model that made the vectors, and the indices of the texts that it did not read to the end.
         self.fingerprint = ""
         self.cut: list[int] = []
+        #: Texts that were answered from the cache.
+        self.hits = 0
         self._route = ""
         self._bytes_out: int | None = None
         self._step_began = self.started
@@ -69,6 +74,9 @@ class Exchange:
         for step, seconds in embeddings.timings._asdict().items():
             self.seconds[step] = self.seconds.get(step, 0.0) + seconds
         self.cut = embeddings.cut
+        if embeddings.hits:
+            self.hits += embeddings.hits
+            self.fields["cache_hits"] = self.hits
         self._step_began += sum(embeddings.timings)  # not the time now: the steps add up to the whole
 
     def answered(self, route: str, answer: Response) -> None:
@@ -110,6 +118,8 @@ class Exchange:
             headers[FINGERPRINT] = self.fingerprint
         if self.cut:
             headers["X-Truncated"] = ",".join(map(str, self.cut[:MAX_LISTED]))
+        if self.hits:
+            headers[HITS] = str(self.hits)
         if "serialize" in self.seconds:
             headers["Server-Timing"] = ", ".join(f"{step};dur={self.seconds[step] * 1e3:.2f}" for step in STEPS)
         return headers

@@ -1,6 +1,6 @@
 """The headers that all dialects share, as OpenAPI describes them."""
 
-from service.api.exchange import FINGERPRINT, REQUEST_ID
+from service.api.exchange import FINGERPRINT, HITS, REQUEST_ID
 
 #: Of requests: OpenAPI calls them parameters.
 PARAMETERS = {
@@ -27,6 +27,7 @@ HEADERS = {
     "X-Request-ID": {"description": "The id of the request in the log.", "schema": {"type": "string"}},
     "Server-Timing": {"description": "Where the time went, in milliseconds.", "schema": {"type": "string"}},
     FINGERPRINT: {"description": "The SHA-256 of the model's files.", "schema": {"type": "string"}},
+    HITS: {"description": "How many of the texts were computed before; absent if none.", "schema": {"type": "integer"}},
     "X-Truncated": {"description": "The indices of the texts that were cut.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Whole seconds.", "schema": {"type": "integer", "minimum": 0}},
 }

@@ -8,18 +8,17 @@ import numpy as np
 
 from service.engine.admission import Admission
 from service.engine.batcher import Batcher
+from service.engine.distinct import Distinct
 from service.engine.lane import Lane
 from service.engine.limits import Limits
 from service.engine.meter import Meter
-from service.engine.model import Embeddings, Input, Model, Pair, Reading, Timings, Tokenized, Vectors
+from service.engine.model import Embeddings, Input, Model, Reading, Timings, Tokenized, Vectors
 from service.engine.request import Request
+from service.engine.results import Result, Results
 from service.errors import ClientGone, DeadlinePassed, InvalidInput, TooLong
 
 #: How often a waiting request looks at its client. Each look needs the GIL, and under overload many requests wait.
 POLL_SECONDS = 0.5
-
-#: Bytes of UTF-8 to a token, for an estimate before tokenising: English has 4 to 5, Chinese 3.
-BYTES_PER_TOKEN = 4
 
 #: Characters that are tokenised between two looks at the client and the deadline. A token takes about 150 bytes of the
 #: tokenizer's memory until its text is done.
@@ -51,15 +50,25 @@ class Engine:
         admission: decides who may wait.
         limits: how much time a request has.
         meter: told of what happens.
+        results: what it computed before; None computes everything.
     """
 
-    def __init__(self, lane: Lane, batcher: Batcher, admission: Admission, limits: Limits, meter: Meter) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917  # parts, put together in one place
+        self,
+        lane: Lane,
+        batcher: Batcher,
+        admission: Admission,
+        limits: Limits,
+        meter: Meter,
+        results: Results | None = None,
+    ) -> None:
         self.model: Model = lane.model
         self.limits = limits
         self._lane = lane
         self._batcher = batcher
         self._admission = admission
         self._meter = meter
+        self._results = results
 
     def calibrate(self) -> None:
         """Compute the longest text that fits a batch: it tells the rate, and how long a batch may take."""
@@ -101,49 +110,83 @@ class Engine:
         """
         self._check(options.dimensions)
         began = time.monotonic()
-        deadline = min(deadline, began + self.limits.request_timeout)
-        tokens = self._estimate(inputs)
+        texts = Distinct.of(inputs)
+        keys, known = self._recall(texts, options)
+        hits = sum(row in known for row in texts.rows) if known else 0
+        timings = Timings(time.monotonic() - began, 0.0, 0.0)
+        missing = [row for row in range(len(texts.inputs)) if row not in known]
+        if missing:
+            request, cut = self._compute(texts.only(missing), options, is_gone, deadline, bulk=bulk)
+            timings = _timings(request, began)
+            known |= zip(missing, _results(request, cut), strict=True)
+            self._keep(keys, known, missing)
+        return self._answer([known[row] for row in texts.rows], options, timings, hits)
+
+    def _recall(self, texts: Distinct, options: Options) -> tuple[list[bytes], dict[int, Result]]:
+        """Return what each text is kept under, and what is known of them."""
+        if self._results is None:
+            return [], {}
+        keys = self._results.keys(texts.inputs, options.reading)
+        known = {row: result for row, key in enumerate(keys) if (result := self._results.get(key))}
+        if options.refuse_long:
+            for row, result in known.items():
+                if result.is_cut:
+                    raise self._too_long(texts.places[row])
+        return keys, known
+
+    def _keep(self, keys: list[bytes], known: dict[int, Result], rows: list[int]) -> None:
+        if self._results:
+            for row in rows:
+                self._results.put(keys[row], known[row])
+
+    def _answer(self, results: Sequence[Result], options: Options, timings: Timings, hits: int) -> Embeddings:
+        if self._results:
+            self._meter.count_lookups(self.model.name, hits, len(results) - hits)
+        raw = np.array([each.vector for each in results], np.float32).reshape(-1, self.model.dimension)
+        vectors = _finish(raw, options, normalizes=self.model.normalizes)
+        cut = [index for index, each in enumerate(results) if each.is_cut]
+        return Embeddings(vectors, [each.tokens for each in results], cut, timings, hits)
+
+    def _compute(
+        self, texts: Distinct, options: Options, is_gone: Callable[[], bool], deadline: float, *, bulk: bool
+    ) -> tuple[Request, list[int]]:
+        """Compute each text; return the finished request, and which of them were cut."""
+        deadline = min(deadline, time.monotonic() + self.limits.request_timeout)
+        tokens = texts.guess_tokens(self.model.max_length)
         small = tokens <= self._lane.max_batch_tokens and not bulk
         with self._admission.preparing(self._lane, tokens, deadline, small=small):
-            token_ids, cut = self._tokenize(inputs, options, is_gone, deadline)
+            token_ids, cut = self._tokenize(texts, options, is_gone, deadline)
             request = Request(token_ids, self.model.dimension, deadline, bulk=bulk)
             self._batcher.submit(self._lane, request)
         self._wait(request, is_gone)
-        started = min(request.started, time.monotonic())
-        timings = Timings(request.arrived - began, started - request.arrived, time.monotonic() - started)
-        vectors = _finish(request.vectors, options, normalizes=self.model.normalizes)
-        return Embeddings(vectors, [len(ids) for ids in request.token_ids], cut, timings)
+        return request, cut
 
     def _check(self, dimensions: int | None) -> None:
         full = self.model.dimension
         if dimensions is not None and not 0 <= dimensions <= full:
             raise InvalidInput(f"dimensions must be between 1 and {full} for {self.model.name}", "dimensions")
 
-    def _estimate(self, inputs: Sequence[Input]) -> int:
-        most = self.model.max_length or float("inf")
-        return int(sum(min(_guess_tokens(each), most) for each in inputs))
-
-    def _tokenize(
-        self, inputs: Sequence[Input], options: Options, is_gone: Callable[[], bool], deadline: float
-    ) -> Tokenized:
+    def _tokenize(self, texts: Distinct, options: Options, is_gone: Callable[[], bool], deadline: float) -> Tokenized:
         whole = Tokenized([], [])
-        for first, part in _slices(inputs):
+        for first, part in texts.slices(SLICE_CHARACTERS):
             self._check_waiting(is_gone, deadline)
             try:
                 ids, cut = self.model.tokenize(part, options.reading)
             except InvalidInput as error:
-                raise _name(error, first) from None
+                raise _name(error, texts.places[first:]) from None
             if cut and options.refuse_long:
-                index, most = first + cut[0], self.model.max_length
-                raise TooLong(
-                    f"input[{index}] is longer than this model's maximum context length of {most} tokens; "
-                    "send a shorter text, or let it be cut",
-                    "input",
-                    index,
-                )
+                raise self._too_long(texts.places[first + cut[0]])
             whole.ids.extend(ids)
             whole.cut.extend(first + index for index in cut)
         return whole
+
+    def _too_long(self, index: int) -> TooLong:
+        return TooLong(
+            f"input[{index}] is longer than this model's maximum context length of {self.model.max_length} tokens; "
+            "send a shorter text, or let it be cut",
+            "input",
+            index,
+        )
 
     def _wait(self, request: Request, is_gone: Callable[[], bool]) -> None:
         while not request.wait(min(POLL_SECONDS, max(0.0, request.deadline - time.monotonic()) + 0.001)):
@@ -163,34 +206,25 @@ class Engine:
             raise DeadlinePassed("not answered before its deadline; send fewer texts at a time")
 
 
-def _guess_tokens(each: Input | Pair) -> float:
-    if isinstance(each, Pair):
-        return sum(map(_guess_tokens, each))
-    if not isinstance(each, str):
-        return len(each)
-    size = len(each) if each.isascii() else len(each.encode(errors="surrogatepass"))
-    return size / BYTES_PER_TOKEN + 2
-
-
-def _slices(inputs: Sequence[Input]) -> Iterator[tuple[int, Sequence[Input]]]:
-    """Divide inputs into runs of at most ``SLICE_CHARACTERS``, or of one input, each with the index of its first."""
-    first = characters = 0
-    for index, each in enumerate(inputs):
-        size = sum(map(len, each)) if isinstance(each, Pair) else len(each)
-        if characters and characters + size > SLICE_CHARACTERS:
-            yield first, inputs[first:index]
-            first, characters = index, 0
-        characters += size
-    if first < len(inputs):
-        yield first, inputs[first:]
-
-
-def _name(error: InvalidInput, first: int) -> InvalidInput:
-    """Name the item in the whole list, of which a slice begins at ``first``."""
+def _name(error: InvalidInput, places: Sequence[int]) -> InvalidInput:
+    """Name the item in the whole list, where ``places`` says that those of a slice are."""
     if error.index is None:
         return error
-    index = first + error.index
+    index = places[error.index]
     return InvalidInput(f"input[{index}]: {error}", "input", index)
+
+
+def _timings(request: Request, began: float) -> Timings:
+    now = time.monotonic()
+    started = min(request.started, now)
+    return Timings(request.arrived - began, started - request.arrived, now - started)
+
+
+def _results(request: Request, cut: Sequence[int]) -> Iterator[Result]:
+    """Yield what a finished request has of each text."""
+    too_long = set(cut)
+    for index, (vector, ids) in enumerate(zip(request.vectors, request.token_ids, strict=True)):
+        yield Result(vector, len(ids), index in too_long)
 
 
 def _finish(vectors: Vectors, options: Options, *, normalizes: bool) -> Vectors:

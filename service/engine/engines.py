@@ -8,12 +8,14 @@ import numpy.typing as npt
 
 from service.engine.admission import Admission
 from service.engine.batcher import Batcher
+from service.engine.cache import Cache
 from service.engine.engine import Engine
 from service.engine.host import Host
 from service.engine.lane import Lane
 from service.engine.limits import Limits
 from service.engine.meter import Meter
 from service.engine.model import Embeddings, Model, RerankModel
+from service.engine.results import Results
 from service.engine.watchdog import Watchdog
 from service.errors import UnknownModel
 
@@ -45,6 +47,7 @@ class Engines:
         meter: told of what happens.
         aliases: further names, each with the name of its model.
         rerank_model: scores pairs; it shares the rest with the others.
+        cache: keeps what they computed; None computes everything.
     """
 
     def __init__(  # noqa: PLR0913  # the parts of a service
@@ -56,13 +59,15 @@ class Engines:
         *,
         aliases: Mapping[str, str] | None = None,
         rerank_model: RerankModel | None = None,
+        cache: Cache | None = None,
     ) -> None:
         meter = meter or Meter()
         every: list[Model] = [*models, *([rerank_model] if rerank_model else [])]
         lanes = [Lane(model, limits) for model in every]
         self._batcher = Batcher(lanes, meter, host)
         self.admission = Admission(lanes, limits, meter)
-        self._every = [Engine(lane, self._batcher, self.admission, limits, meter) for lane in lanes]
+        parts = self._batcher, self.admission, limits, meter
+        self._every = [Engine(lane, *parts, Results(cache, lane.model) if cache else None) for lane in lanes]
         self._engines = self._every[: len(models)]
         self._reranker = Reranker(self._every[-1], rerank_model) if rerank_model else None
         own = {engine.model.name: engine for engine in self._engines}

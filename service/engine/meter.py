@@ -14,6 +14,9 @@ class Meter:
         passed. ``client_gone``: nobody waits for the answer.
         """
 
+    def count_lookups(self, model: str, hits: int, misses: int) -> None:
+        """Count the texts of a request that were looked up in the cache. Any thread calls this."""
+
     def show_queue(self, model: str, tokens: int, oldest_seconds: float) -> None:
         """Show the tokens that wait for a model, and the age of the oldest request that does."""
 

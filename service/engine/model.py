@@ -93,12 +93,14 @@ class Embeddings(NamedTuple):
         token_counts: how many tokens of each input the model read.
         cut: the indices of the inputs that are longer than the model reads.
         timings: the time it took.
+        hits: how many of them were known already.
     """
 
     vectors: Vectors
     token_counts: list[int]
     cut: list[int]
     timings: Timings
+    hits: int = 0
 
     @property
     def tokens(self) -> int:

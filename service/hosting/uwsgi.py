@@ -112,6 +112,26 @@ def worker_file(name: str) -> Path | None:
     return directory / f"{name}.{worker_number()}" if directory else None
 
 
+def has_cache(name: str) -> bool:
+    """Tell whether uWSGI keeps a cache of this name, which the workers share."""
+    given = uwsgi.opt.get("cache2", []) if uwsgi is not None else []
+    caches = given if isinstance(given, list) else [given]
+    return any(f"name={name}".encode() in cache.split(b",") for cache in caches)
+
+
+def cache_get(key: bytes, name: str) -> bytes | None:
+    """Return what a cache has under a key of at most its ``keysize``; None if it has nothing."""
+    assert uwsgi is not None
+    value: bytes | None = uwsgi.cache_get(key, name)
+    return value
+
+
+def cache_put(key: bytes, value: bytes, name: str) -> None:
+    """Put a value of at most ``blocksize`` bytes into a cache; it stays until others need the room."""
+    assert uwsgi is not None
+    uwsgi.cache_update(key, value, 0, name)
+
+
 def _this_worker() -> dict[str, Any]:
     assert uwsgi is not None
     worker: dict[str, Any] = uwsgi.workers()[uwsgi.worker_id() - 1]

@@ -145,7 +145,7 @@ def test_a_bug_has_its_traceback_in_the_requests_line(ask):
     assert line.exc_info is None
     FakeModel.tokenize, tokenize = lambda *_: {}["nothing"], FakeModel.tokenize
     try:
-        _, line = ask("POST", "/embed", json={"input": "a"})
+        _, line = ask("POST", "/embed", json={"input": "b"})
     finally:
         FakeModel.tokenize = tokenize
 

@@ -56,7 +56,10 @@ class Process(process.Process):
 
 
 class Service(Process):
-    """``uwsgi --ini uwsgi.ini`` on a free port; ``settings`` become EMBED_* variables."""
+    """``uwsgi --ini uwsgi.ini`` on a free port; ``settings`` become EMBED_* variables.
+
+    It keeps no results unless a test asks for that: equal texts are to load it.
+    """
 
     def __init__(
         self,
@@ -70,7 +73,7 @@ class Service(Process):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.run_dir = directory / "run"
-        env = {"EMBED_HTTP": f"127.0.0.1:{self.port}", "EMBED_RUN_DIR": str(self.run_dir)}
+        env = {"EMBED_HTTP": f"127.0.0.1:{self.port}", "EMBED_RUN_DIR": str(self.run_dir), "EMBED_CACHE_ITEMS": "0"}
         env |= {f"EMBED_{name.upper()}": str(value) for name, value in settings.items()}
         super().__init__([BIN / "uwsgi", "--ini", ini, *options], directory, env, cwd, pass_fds)
 
