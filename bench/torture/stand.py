@@ -41,7 +41,7 @@ class Stand:
         self.http, self.nginx, self.monitor = (_address(free_port()) for _ in range(3))
         socket = directory / "socket"
         variables = {"EMBED_HTTP": "{}:{}".format(*self.http), "EMBED_MONITOR": "{}:{}".format(*self.monitor)}
-        variables["EMBED_RUN_DIR"] = str(directory / "run")
+        variables |= {"EMBED_RUN_DIR": str(directory / "run"), "EMBED_CACHE_ITEMS": "0"}
         uwsgi = [str(BIN / "uwsgi"), "--ini", str(tree / "uwsgi.ini"), "--socket", str(socket), "--chmod-socket=666"]
         self.service = Process(uwsgi, directory / "log", tree, os.environ | variables | env)
         self._proxy = Process(["nginx", "-c", _configure(directory, self.nginx[1], socket)], directory / "proxy-log")
