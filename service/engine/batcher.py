@@ -37,7 +37,7 @@ class Batcher:
         self._lanes = lanes
         self._meter = meter
         self._host = host
-        self._suspects = _open_record(host.record) if host.record else None
+        self._suspects = _open_record(host.record, blames_kills=host.blames_kills) if host.record else None
         self._changed = threading.Condition()
         self._closed = False
         #: What the lane whose turn it was last had spent.
@@ -197,9 +197,9 @@ def _spent(lane: Lane) -> float:
     return lane.spent
 
 
-def _open_record(path: Path) -> Suspects | None:
+def _open_record(path: Path, *, blames_kills: bool) -> Suspects | None:
     try:
-        return Suspects(path)
+        return Suspects(path, blames_kills=blames_kills)
     except OSError as error:
         log.warning("%s: %s; a text that ends this process may end the next one too", path, error.strerror)
         return None

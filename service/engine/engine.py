@@ -12,7 +12,7 @@ from service.engine.distinct import Distinct
 from service.engine.lane import Lane
 from service.engine.limits import Limits
 from service.engine.meter import Meter
-from service.engine.model import Embeddings, Input, Model, Reading, Timings, Tokenized, Vectors
+from service.engine.model import Embeddings, Input, Model, Reading, Timings, TokenIds, Tokenized, Vectors
 from service.engine.request import Request
 from service.engine.results import Result, Results
 from service.errors import ClientGone, DeadlinePassed, InvalidInput, TooLong
@@ -160,6 +160,27 @@ class Engine:
             self._batcher.submit(self._lane, request)
         self._wait(request, is_gone)
         return request, cut
+
+    def submit(self, token_ids: Sequence[TokenIds]) -> Request:
+        """Queue texts that are tokenised, as a bulk request without a deadline that admission does not count.
+
+        For a process without clients, which keeps a second request waiting while the first is computed.
+        """
+        request = Request(token_ids, self.model.dimension, bulk=True)
+        self._batcher.submit(self._lane, request)
+        return request
+
+    def collect(self, request: Request, options: Options = Options()) -> Vectors:  # noqa: B008  # immutable
+        """Wait for what was submitted; return float32 of shape (texts, dimensions).
+
+        Raises:
+            InvalidInput: ``dimensions`` is not between 0 and the model's dimension.
+            ModelFailed: the model raised on one of the texts.
+        """
+        self._check(options.dimensions)
+        request.wait(-1)
+        request.raise_error()
+        return _finish(request.vectors, options, normalizes=self.model.normalizes)
 
     def _check(self, dimensions: int | None) -> None:
         full = self.model.dimension

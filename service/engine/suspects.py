@@ -36,13 +36,15 @@ class Suspects:
 
     Args:
         path: a file of this process's place, such as its worker number; its directory must exist.
+        blames_kills: whether a suspect that was computed alone when a process was killed is guilty.
 
     Raises:
         OSError: the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, blames_kills: bool = False) -> None:
         self._path = path
+        self._blames_kills = blames_kills
         self._suspects: set[str] = set()
         self._guilty: dict[str, float] = {}
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -91,8 +93,12 @@ class Suspects:
         running = {digests[i : i + DIGEST_BYTES].hex() for i in range(0, len(digests), DIGEST_BYTES)}
         if not running:
             return
-        if len(running) == 1 and hung:
-            log.error("a text hung in this worker's predecessor: it will be refused for an hour")
+        killed = self._blames_kills and running <= self._suspects
+        if len(running) == 1 and (hung or killed):
+            if hung:
+                log.error("a text hung in this worker's predecessor: it will be refused for an hour")
+            else:
+                log.error("a text ended two processes: it will be refused for an hour")
             self._guilty |= dict.fromkeys(running, time.time())
             self._suspects -= running
         else:
