@@ -92,7 +92,7 @@ $(VENV)/.serves: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.tests: $(VENV)/.serves
-	$(call pinned,otel test)
+	$(call pinned,bulk otel test)
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.tests

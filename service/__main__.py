@@ -1,4 +1,4 @@
-"""The command line: ``python -m service check``, ``export``, ``keys`` and ``reload``."""
+"""The command line: ``python -m service check``, ``export``, ``bulk``, ``keys`` and ``reload``."""
 
 import argparse
 import logging
@@ -8,6 +8,7 @@ import warnings
 import msgspec
 
 from service import aliases, keys, logs
+from service.bulk import command as bulk
 from service.errors import BadSetting, ServiceError, StartError
 from service.hosting import shutdown, systemd
 from service.hosting.master import Master
@@ -88,6 +89,16 @@ def _prepare(settings: Settings) -> list[Source]:
     return [*found, scorer] if scorer else found
 
 
+def _prepare_one(settings: Settings) -> Settings:
+    """Find or download the model, compile it if need be, and return the settings with its commit."""
+    source = catalog.prepare(settings)
+    return msgspec.structs.replace(settings, revision=source.revision or settings.revision)
+
+
+def _bulk(options: argparse.Namespace) -> int:
+    return bulk.run(options, _prepare_one, catalog.load)
+
+
 def _reload(options: argparse.Namespace) -> int:
     Master(Settings.from_env().run_path()).reload(options.timeout)
     return 0
@@ -134,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
         "model from the Hugging Face Hub. The service does this before its first worker starts.",
     )
     command.set_defaults(run=_check)
+    _add_bulk(commands)
     command = commands.add_parser(
         "reload",
         help="replace one worker after the other",
@@ -149,6 +161,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_key_commands(command.add_subparsers(required=True, metavar="COMMAND"))
     return parser
+
+
+def _add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "bulk",
+        help="embed files of texts into files of vectors",
+        description="Embed files of texts into files of vectors, and go on where an earlier run ended. Returns 0 if "
+        "every row has a vector, 3 if some have none (the output says why), 1 if nothing is usable, 130 if stopped.",
+    )
+    bulk.add_options(command)
+    command.set_defaults(run=_bulk)
 
 
 def _add_key_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

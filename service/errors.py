@@ -6,6 +6,7 @@
     │   └── ModelUnusable     the model is missing, unreadable or not a sentence-transformers model
     ├── CommandFailed     a command to a running service was not carried out
     │   └── MasterBusy        the master answered late or in part; it may answer the next time
+    ├── BulkFailed        a corpus cannot be embedded as it was asked for
     └── RequestError      one request cannot be answered; the next one may
         ├── InvalidInput      the request cannot be served as written
         │   ├── Malformed         the body is not JSON
@@ -58,6 +59,10 @@ class CommandFailed(ServiceError):
 
 class MasterBusy(CommandFailed):
     """uWSGI's master did not answer in time or in full; it may the next time."""
+
+
+class BulkFailed(ServiceError):
+    """A corpus cannot be embedded as it was asked for; what is finished stays."""
 
 
 class RequestError(ServiceError):

@@ -26,6 +26,7 @@ ALLOWED = {
     "engine": {"engine", "errors"},
     "models": {"models", "engine.model", "errors", "settings", "cpu"},
     "hosting": {"hosting", "errors", "logs", "metrics", "variables", "cpu"},
+    "bulk": {"bulk", "engine", "errors", "settings", "logs", "cpu", "api.outputs", "hosting.malloc"},
     "api": {"api", "engine", "errors", "keys", "metrics"},
     "web": {"web", "api.wire", "engine.engine", "engine.model", "errors"},
 }
@@ -42,6 +43,7 @@ ONLY = {
     "huggingface_hub": {"models"},
     "prometheus_client": {"metrics", "hosting.scrape", "hosting.roster"},
     "opentelemetry": {"hosting.spans"},
+    "pyarrow": {"bulk.parquet"},
     "uwsgi": {"hosting.uwsgi"},
 }
 

@@ -1,0 +1,220 @@
+"""A device's process: it asks for shards, and turns each into a part.
+
+Three threads keep the model busy: while it computes one window, the next is tokenised and the one before is written.
+"""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from multiprocessing import connection, parent_process
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from service import cpu, logs
+from service.bulk.answers import AnswersPart
+from service.bulk.messages import Done, Failed, Job, More, Progress, Ready, Task
+from service.bulk.parts import JsonlPart, Part
+from service.bulk.shards import unpack, windows
+from service.bulk.windows import Tokenized, embed, finish, tokenize
+from service.engine.engine import Engine, Options
+from service.engine.engines import Engines
+from service.engine.host import Host
+from service.engine.limits import Limits
+from service.engine.meter import Meter
+from service.engine.model import Model, Reading
+from service.engine.request import Request
+from service.errors import BulkFailed, ServiceError
+from service.hosting import malloc
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Loads the model of a process: settings, the number of the process from 1, and how many share the cores.
+Load = Callable[[Settings, int, int], Model]
+
+
+class Tally(Meter):
+    """Counts tokens with and without padding."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tokens = self._padded = 0
+
+    def count_batch(self, texts: int, tokens: int, padded_tokens: int, seconds: float) -> None:  # noqa: ARG002
+        """Count a batch."""
+        with self._lock:
+            self._tokens += tokens
+            self._padded += padded_tokens
+
+    def take(self) -> tuple[int, int]:
+        """Return the tokens since the last time, without and with padding."""
+        with self._lock:
+            taken = self._tokens, self._padded
+            self._tokens = self._padded = 0
+        return taken
+
+
+def work(link: Connection, load: Load, settings: Settings, number: int, job: Job) -> None:
+    """Run a device's process until there are no more tasks.
+
+    Args:
+        link: to the parent.
+        load: loads the model.
+        settings: with the device of this process.
+        number: of this process, from 1.
+        job: what to do.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):  # a terminal sends them to all; the parent asks for no more
+        signal.signal(each, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    logs.set_up_logging()
+    malloc.limit_malloc()
+    cpu.limit_tokenizers(cpu.share(job.processes))
+    try:
+        _run(link, load(settings, number, job.processes), settings, number, job)
+    except ServiceError as error:
+        link.send(Failed(str(error)))
+    except OSError as error:
+        link.send(Failed(f"{job.directory}: {error.strerror or error}"))
+    except Exception:
+        log.exception("process %d failed", number)
+        link.send(Failed(f"process {number} failed; its traceback is above"))
+    else:
+        return
+    os._exit(1)  # a thread may wait for a task that does not come
+
+
+def _run(link: Connection, model: Model, settings: Settings, number: int, job: Job) -> None:
+    _check(model, job)
+    limits = Limits(
+        max_batch_tokens=None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens,
+        batch_timeout=None if settings.batch_timeout == "auto" else settings.batch_timeout,
+    )
+    tally = Tally()
+    host = Host(_end, malloc.trim, Path(job.directory) / f".process-{number}", blames_kills=True)
+    with closing(Engines([model], host, limits, tally)) as engines:
+        engines.calibrate()
+        tally.take()
+        link.send(Ready(model.name, model.revision, model.fingerprint))
+        Worker(link, engines.find(), tally, job).run()
+
+
+class Step(NamedTuple):
+    """A window on its way: tokenised, and whether it is the last of its task."""
+
+    task: Task
+    tokenized: Tokenized
+    last: bool
+
+
+class Worker:
+    """Computes tasks with an engine."""
+
+    def __init__(self, link: Connection, engine: Engine, tally: Tally, job: Job) -> None:
+        self._link = link
+        self._lock = threading.Lock()
+        self._engine = engine
+        self._tally = tally
+        self._job = job
+        prompt = None if job.prompt is None else engine.model.prompts[job.prompt]
+        self._reading = Reading(prompt)
+        self._options = Options(self._reading, job.dimensions)
+        self._part: Part | None = None
+        self._failed = 0
+
+    def run(self) -> None:
+        """Compute until there are no more tasks.
+
+        Raises:
+            OSError: a part cannot be written.
+        """
+        steps = self._steps()
+        written: Future[None] | None = None
+        before: tuple[Step, Request] | None = None
+        tokenizer, writer = ThreadPoolExecutor(1, "tokenizer"), ThreadPoolExecutor(1, "writer")
+        ahead: Future[Step | None] | None = tokenizer.submit(next, steps, None)
+        while before or ahead:
+            step = ahead.result() if ahead else None
+            ahead = tokenizer.submit(next, steps, None) if step else None
+            request = self._engine.submit(step.tokenized.ids) if step else None
+            if before:
+                embedded = embed(self._engine, before[1], before[0].tokenized, self._options)
+                if written:
+                    written.result()
+                written = writer.submit(self._write, before[0], embedded)
+            before = (step, request) if step and request else None
+        if written:
+            written.result()
+        tokenizer.shutdown()
+        writer.shutdown()
+
+    def _steps(self) -> Iterator[Step]:
+        while task := self._ask():
+            texts = task.shard.texts
+            for window in windows(texts):
+                tokenized = tokenize(self._engine.model, texts, window, self._reading)
+                yield Step(task, tokenized, window.stop == len(texts))
+
+    def _ask(self) -> Task | None:
+        self._send(More())
+        message = self._link.recv_bytes()
+        return msgspec.msgpack.decode(message, type=Task) if message else None
+
+    def _write(self, step: Step, embedded: Any) -> None:
+        task, shard = step.task, step.task.shard
+        if self._part is None:
+            self._part = _start(Path(self._job.directory), task)
+            self._columns = unpack(shard)
+        results = finish(shard, self._columns, step.tokenized, embedded, self._job.type)
+        self._part.write(results)
+        self._failed += results.failed
+        if step.last:
+            self._part.finish()
+            self._part, self._columns = None, None
+        self._send(Progress(len(results.errors), *self._tally.take()))
+        if step.last:
+            self._send(Done(shard.index, len(shard.texts), self._failed))
+            self._failed = 0
+
+    def _send(self, message: Any) -> None:
+        with self._lock:
+            self._link.send(message)
+
+
+def _start(directory: Path, task: Task) -> Part:
+    """Begin the part of a task."""
+    match task.metadata["write"]:
+        case "openai-batch":
+            return AnswersPart(directory, task.name, task.metadata["model"])
+        case "jsonl":
+            return JsonlPart(directory, task.name)
+    from service.bulk.parquet import ParquetPart
+
+    return ParquetPart(directory, task.name, task.metadata)
+
+
+def _check(model: Model, job: Job) -> None:
+    if job.prompt is not None and job.prompt not in model.prompts:
+        names = ", ".join(model.prompts) or "none"
+        raise BulkFailed(f"--prompt {job.prompt}: {model.name} has no prompt of this name; it has {names}")
+    if job.dimensions is not None and not 1 <= job.dimensions <= model.dimension:
+        raise BulkFailed(f"--dimensions {job.dimensions}: {model.name} has 1 to {model.dimension}")
+
+
+def _end(reason: str) -> None:
+    log.error("%s; another process takes the place of this one", reason)
+    os._exit(1)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent:
+        connection.wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,85 @@
+"""A corpus, a model that a spawned process can load, and what a run left."""
+
+import json
+import os
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+
+from service.bulk.runner import Plan, Run
+from service.bulk.sources import Source
+from service.settings import Settings
+from tests.fakes import FakeModel
+
+OPTIONS = {
+    "prompt": None,
+    "dimensions": None,
+    "type": "float32",
+    "write": "jsonl",
+    "columns": {"id": "id"},
+    "shard_rows": 50,
+}
+
+
+def load(*_):
+    return FakeModel()
+
+
+class Slow(FakeModel):
+    """Takes 2 ms a batch, and ends its process on a text with the word "deadly"."""
+
+    def embed(self, batch):
+        time.sleep(0.002)
+        if any("deadly" in "".join(map(chr, ids)) for ids in batch):
+            os._exit(9)
+        return super().embed(batch)
+
+
+def load_slow(*_):
+    return Slow()
+
+
+def load_on_a_full_disk(*_):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    return FakeModel()
+
+
+class Renamed(FakeModel):
+    fingerprint = "0b" * 32
+
+
+def load_renamed(*_):
+    return Renamed()
+
+
+def write(path, texts):
+    lines = [json.dumps({"id": f"d{index}", "text": text}) for index, text in enumerate(texts)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def texts(count):
+    """Texts of 1 to 40 characters, every fifth of them equal to an earlier one."""
+    return [f"{index - index % 5 // 4}".ljust(1 + index % 40, "x") for index in range(count)]
+
+
+def embed(path, out, loader=load, *, devices=("cpu",), fresh=False, **options):
+    asked = OPTIONS | options
+    plan = Plan(
+        out=out, options=asked, suffix="jsonl", devices=list(devices), shard_rows=asked["shard_rows"], fresh=fresh
+    )
+    source = Source([str(path)], "text", asked["columns"])
+    return Run(plan, source, loader, Settings(device="cpu")).run()
+
+
+def rows(out):
+    """The rows of all parts, in the order of the input."""
+    return [
+        json.loads(line) for part in sorted(Path(out).glob("part-*.jsonl")) for line in part.read_text().splitlines()
+    ]
+
+
+def vectors(out):
+    return np.array([row["vector"] for row in rows(out)])
