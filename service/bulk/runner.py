@@ -78,6 +78,8 @@ class Run:
         """
         with _locked(self._plan.out), self._interrupts:
             parts.clear(self._plan.out)
+            # What was killed before may have been killed by an operator: only this run's own processes are evidence.
+            parts.remove(self._plan.out.glob(".process-*"))
             options = self._plan.options
             job = Job(
                 str(self._plan.out), len(self._plan.devices), options["prompt"], options["dimensions"], options["type"]

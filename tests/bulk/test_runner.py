@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from service.bulk import processes
+from service.engine.lane import Lane
+from service.engine.limits import Limits
+from service.engine.suspects import Suspects
 from service.errors import BulkFailed
 from tests.bulk import corpus
-from tests.fakes import vector_of
+from tests.fakes import FakeModel, vector_of
 
 KILLS = 4
 
@@ -120,6 +123,16 @@ def test_a_text_that_ends_processes_is_a_bad_row(tmp_path, out):
 
     assert [row["id"] for row in corpus.rows(out) if row["error"]] == ["d60"]
     assert (done.complete, done.rows, done.failed) == (True, 120, 1)
+
+
+def test_a_text_is_not_blamed_for_the_end_of_an_earlier_run(tmp_path, out):
+    path = corpus.write(tmp_path / "a.jsonl", ["fine"])
+    out.mkdir()
+    lane = Lane(FakeModel(), Limits())
+    for _ in range(2):
+        Suspects(out / ".process-1").begin(lane.model.tokenize(["fine"]).ids, lane.person)
+
+    assert corpus.embed(path, out).failed == 0
 
 
 def test_a_part_over_which_too_many_processes_die_is_given_up(tmp_path, out, monkeypatch):

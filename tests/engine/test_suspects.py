@@ -71,6 +71,15 @@ def test_however_often_a_process_is_killed_nobody_is_guilty(path):
     assert not Suspects(path).is_guilty(A)
 
 
+def test_a_text_that_ended_two_processes_can_be_blamed(path):
+    """Where nobody else kills: the second time it was alone."""
+    end_during(path, A, B)
+    end_during(path, A)
+
+    assert Suspects(path, blames_kills=True).is_guilty(A)
+    assert not Suspects(path, blames_kills=True).is_guilty(B)
+
+
 def test_a_suspect_that_was_computed_alone_is_cleared(path):
     end_during(path, A, B)
     suspects = Suspects(path)
