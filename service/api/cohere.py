@@ -15,8 +15,8 @@ from service.api.choices import Truncate, decide_cut, find_prompt
 from service.api.envelope import STATUS, envelope
 from service.api.inputs import flatten, naming
 from service.api.wire import embed, engine, peek, read, reply
-from service.engine.engine import Options
 from service.engine.model import Embeddings, Reading
+from service.engine.options import Options
 from service.errors import InvalidInput
 
 routes = Blueprint("cohere", __name__)

@@ -17,8 +17,8 @@ from service.api.exchange import current
 from service.api.faults import Fault
 from service.api.inputs import flatten
 from service.api.wire import embed, engine, engines, read, reply
-from service.engine.engine import Options
 from service.engine.model import Embeddings, Input, Model, Reading
+from service.engine.options import Options
 from service.errors import ForkedAfterLoad
 
 routes = Blueprint("ollama", __name__)

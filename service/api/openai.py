@@ -14,8 +14,8 @@ from service.api.choices import Truncate, decide_cut, find_prompt
 from service.api.envelope import STATUS, envelope
 from service.api.inputs import Inputs, find_vocabulary, flatten, translate
 from service.api.wire import embed, engine, engines, read, reply
-from service.engine.engine import Options
 from service.engine.model import Embeddings, Model, Reading, Side
+from service.engine.options import Options
 from service.errors import ForkedAfterLoad, InvalidInput, UnknownModel
 
 routes = Blueprint("openai", __name__)

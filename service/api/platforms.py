@@ -12,7 +12,7 @@ from service.api.exchange import current
 from service.api.inputs import check_count, flatten
 from service.api.tei_errors import STATUS, Refusal, describe_error
 from service.api.wire import engine, peek, read, reply
-from service.engine.engine import Options
+from service.engine.options import Options
 from service.errors import Empty
 
 routes = Blueprint("platforms", __name__)

@@ -10,8 +10,9 @@ from service.api.choices import Cut, find_prompt
 from service.api.exchange import current
 from service.api.inputs import naming
 from service.api.wire import embed, engine, reranker
-from service.engine.engine import Engine, Options
+from service.engine.engine import Engine
 from service.engine.model import Pair, Reading
+from service.engine.options import Options
 
 
 class Ranking(NamedTuple):

@@ -17,8 +17,9 @@ from service.api.exchange import current
 from service.api.inputs import Inputs, flatten, naming
 from service.api.tei_errors import STATUS, Refusal, describe_error
 from service.api.wire import engine, read, reply
-from service.engine.engine import Engine, Options
+from service.engine.engine import Engine
 from service.engine.model import Embeddings, Input, Model, Reading, Side
+from service.engine.options import Options
 from service.errors import Overloaded, WrongModel
 
 NULL = msgspec.Raw(b"null")

@@ -13,8 +13,8 @@ from service.api.answers import Complaint
 from service.api.choices import decide_cut, find_prompt
 from service.api.faults import Fault
 from service.api.wire import embed, engine, engines, read, reply
-from service.engine.engine import Options
 from service.engine.model import Embeddings, Input, Reading
+from service.engine.options import Options
 from service.errors import ForkedAfterLoad, InvalidInput
 
 routes = Blueprint("weaviate", __name__)

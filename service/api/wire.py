@@ -13,9 +13,10 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from service.api import exchange, gate
 from service.api.exchange import FINGERPRINT
-from service.engine.engine import Engine, Options
+from service.engine.engine import Engine
 from service.engine.engines import Engines, Reranker
 from service.engine.model import Embeddings, Input, Model
+from service.engine.options import Options
 from service.errors import InvalidInput, Malformed, OtherModel, split_complaint
 
 Shape = TypeVar("Shape")

@@ -10,8 +10,9 @@ from service.bulk import answers
 from service.bulk.parts import Results
 from service.bulk.rows import Text
 from service.bulk.shards import Shard, Window
-from service.engine.engine import Engine, Options
+from service.engine.engine import Engine
 from service.engine.model import Model, Reading, TokenIds, Vectors
+from service.engine.options import Options
 from service.engine.request import Request
 from service.errors import ModelFailed
 

@@ -23,12 +23,13 @@ from service.bulk.messages import Done, Failed, Job, More, Progress, Ready, Task
 from service.bulk.parts import JsonlPart, Part
 from service.bulk.shards import unpack, windows
 from service.bulk.windows import Tokenized, embed, finish, tokenize
-from service.engine.engine import Engine, Options
+from service.engine.engine import Engine
 from service.engine.engines import Engines
 from service.engine.host import Host
 from service.engine.limits import Limits
 from service.engine.meter import Meter
 from service.engine.model import Model, Reading
+from service.engine.options import Options
 from service.engine.request import Request
 from service.errors import BulkFailed, ServiceError
 from service.hosting import malloc

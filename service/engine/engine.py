@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +11,8 @@ from service.engine.distinct import Distinct
 from service.engine.lane import Lane
 from service.engine.limits import Limits
 from service.engine.meter import Meter
-from service.engine.model import Embeddings, Input, Model, Reading, Timings, TokenIds, Tokenized, Vectors
+from service.engine.model import Embeddings, Input, Model, Timings, TokenIds, Tokenized, Vectors
+from service.engine.options import Options
 from service.engine.request import Request
 from service.engine.results import Result, Results
 from service.errors import ClientGone, DeadlinePassed, InvalidInput, TooLong
@@ -23,22 +23,6 @@ POLL_SECONDS = 0.5
 #: Characters that are tokenised between two looks at the client and the deadline. A token takes about 150 bytes of the
 #: tokenizer's memory until its text is done.
 SLICE_CHARACTERS = 100_000
-
-
-class Options(NamedTuple):
-    """What a request asks for.
-
-    Args:
-        reading: how its texts are read.
-        dimensions: keep this many leading components and scale to length 1; None or 0 keeps all.
-        normalize: whether to scale the vectors to length 1; None does as the model does.
-        refuse_long: refuse texts that are longer than the model reads instead of cutting them.
-    """
-
-    reading: Reading = Reading()
-    dimensions: int | None = None
-    normalize: bool | None = None
-    refuse_long: bool = False
 
 
 class Engine:
@@ -143,7 +127,7 @@ class Engine:
         if self._results:
             self._meter.count_lookups(self.model.name, hits, len(results) - hits)
         raw = np.array([each.vector for each in results], np.float32).reshape(-1, self.model.dimension)
-        vectors = _finish(raw, options, normalizes=self.model.normalizes)
+        vectors = options.finish(raw, normalizes=self.model.normalizes)
         cut = [index for index, each in enumerate(results) if each.is_cut]
         return Embeddings(vectors, [each.tokens for each in results], cut, timings, hits)
 
@@ -180,7 +164,7 @@ class Engine:
         self._check(options.dimensions)
         request.wait(-1)
         request.raise_error()
-        return _finish(request.vectors, options, normalizes=self.model.normalizes)
+        return options.finish(request.vectors, normalizes=self.model.normalizes)
 
     def _check(self, dimensions: int | None) -> None:
         full = self.model.dimension
@@ -246,14 +230,3 @@ def _results(request: Request, cut: Sequence[int]) -> Iterator[Result]:
     too_long = set(cut)
     for index, (vector, ids) in enumerate(zip(request.vectors, request.token_ids, strict=True)):
         yield Result(vector, len(ids), index in too_long)
-
-
-def _finish(vectors: Vectors, options: Options, *, normalizes: bool) -> Vectors:
-    """Keep the leading components, and scale each row to length 1, as Matryoshka models are used."""
-    cuts = bool(options.dimensions) and options.dimensions != vectors.shape[1]
-    if cuts:
-        vectors = vectors[:, : options.dimensions].copy()
-    scales = normalizes if options.normalize is None else options.normalize
-    if scales or (cuts and options.normalize is None):
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return vectors

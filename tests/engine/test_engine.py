@@ -4,10 +4,11 @@ import time
 import numpy as np
 import pytest
 
-from service.engine.engine import SLICE_CHARACTERS, Options
+from service.engine.engine import SLICE_CHARACTERS
 from service.engine.engines import Engines
 from service.engine.host import Host
 from service.engine.limits import Limits
+from service.engine.options import Options
 from service.errors import ClientGone, DeadlinePassed, InvalidInput, ModelFailed, TooLong
 from tests.fakes import FakeModel, vector_of
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from service.engine.cache import LocalCache
-from service.engine.engine import Options
 from service.engine.engines import Engines
 from service.engine.host import Host
 from service.engine.model import Reading
+from service.engine.options import Options
 from service.engine.results import HEADER, Result, Results
 from service.errors import InvalidInput, TooLong
 from tests.fakes import FakeModel, vector_of
