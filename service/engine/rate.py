@@ -15,8 +15,8 @@ class Rate:
 
     @property
     def per_second(self) -> float:
-        """Tokens a second; infinite before the first batch."""
-        return self._tokens / self._seconds if self._seconds else float("inf")
+        """Tokens a second; infinite before the first one. A batch of empty texts has none."""
+        return self._tokens / self._seconds if self._tokens else float("inf")
 
     def add(self, tokens: int, seconds: float) -> None:
         """Count a batch. One thread calls this."""

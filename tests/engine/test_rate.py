@@ -21,3 +21,10 @@ def test_recent_batches_count_more():
         rate.add(200 * int(HALF_LIFE_SECONDS), HALF_LIFE_SECONDS)
 
     assert rate.per_second == pytest.approx(200, rel=0.01)
+
+
+def test_a_batch_of_empty_texts_tells_no_rate():
+    rate = Rate()
+    rate.add(0, 0.5)
+
+    assert rate.per_second == float("inf")
