@@ -9,7 +9,7 @@ import pytest
 from bench import comparison, load, report, texts
 from bench.load import Measurement
 from bench.torture import jobs, verdict
-from bench.torture.clients import LOST, WRONG, Answer
+from bench.torture.clients import CUT, LOST, WRONG, Answer
 
 ROOT = Path(__file__).parent.parent
 
@@ -88,7 +88,13 @@ def test_the_totals_add_up_the_answers_of_all_scenes():
     assert "| hangs | 2 | 0 | **no** |" in table
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"data": [{"embedding": "AAAA"}]}', b'{"data": []}'])
+def test_a_200_that_ends_before_its_end_is_cut():
+    answer = Answer(200, 0, 0, 0, b'{"data": [{"embed')
+
+    assert jobs.check(answer, np.ones((1, 2), np.float32)).status == CUT
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"data": [{"embedding": "AAAA"}]}', b'{"data": []}'])
 def test_a_200_without_the_expected_vectors_is_wrong(body):
     answer = Answer(200, 0, 0, 0, body)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from bench.torture.loop import READ, WRITE, Loop
 
 #: In place of a status.
-CLOSED, WRONG, LOST = 0, -1, -2
+CLOSED, WRONG, LOST, CUT = 0, -1, -2, -3
 
 RECEIVE_BYTES = 2**18
 
@@ -17,7 +17,7 @@ Address = tuple[str, int]
 
 
 class Answer(NamedTuple):
-    """What came back: a status or CLOSED, WRONG or LOST, when, after how long, and all of it.
+    """What came back: a status or CLOSED, WRONG, LOST or CUT, when, after how long, and all of it.
 
     ``sent`` and ``came`` are in ``time.monotonic()``; ``retry_after`` in seconds.
     """

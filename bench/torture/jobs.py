@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench import texts
-from bench.torture.clients import LOST, WRONG, Address, Answer, Ask
+from bench.torture.clients import CUT, LOST, WRONG, Address, Answer, Ask
 from bench.torture.loop import LOST_SECONDS, Loop
 
 #: As in service.models.openvino: vectors in bfloat16 stay above 0.9999.
@@ -99,11 +99,15 @@ def get(path: str) -> bytes:
 
 
 def check(answer: Answer, expected: Array) -> Answer:
-    """Return the answer, as WRONG if it has other vectors than expected or is cut short."""
+    """Return the answer, as WRONG if it has other vectors than expected, and as CUT if it ends before its end."""
     if answer.status != 200:
         return answer._replace(body=b"")
     try:
-        right = bool((np.sum(_vectors(answer.body) * expected, axis=1) >= LEAST_COSINE).all())
+        said = json.loads(answer.body)
+    except ValueError:
+        return answer._replace(status=CUT, body=b"")
+    try:
+        right = bool((np.sum(_vectors(said) * expected, axis=1) >= LEAST_COSINE).all())
     except (ValueError, KeyError, TypeError):
         right = False
     return answer._replace(status=200 if right else WRONG, body=b"")
@@ -117,7 +121,7 @@ def percentile(seconds: Iterable[float], percent: int) -> float:
 
 def count(answers: Iterable[Answer]) -> dict[str, int]:
     """Return how many answers had each status."""
-    names = {0: "closed", WRONG: "wrong", LOST: "lost"}
+    names = {0: "closed", WRONG: "wrong", LOST: "lost", CUT: "cut"}
     statuses = Counter(answer.status for answer in answers)
     return {names.get(status, str(status)): number for status, number in sorted(statuses.items())}
 
@@ -128,11 +132,11 @@ def _ask(address: Address, body: list[str]) -> Array:
     loop.run(LOST_SECONDS)
     if answers[0].status != 200:
         raise RuntimeError(f"{len(body)} texts were answered with {answers[0].status}")
-    return _vectors(answers[0].body)
+    return _vectors(json.loads(answers[0].body))
 
 
-def _vectors(body: bytes) -> Array:
-    rows = [base64.b64decode(item["embedding"]) for item in json.loads(body)["data"]]
+def _vectors(said: dict[str, Any]) -> Array:
+    rows = [base64.b64decode(item["embedding"]) for item in said["data"]]
     return np.frombuffer(b"".join(rows), np.float32).reshape(len(rows), -1)
 
 

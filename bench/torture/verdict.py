@@ -100,9 +100,10 @@ def _clients(results: dict[str, Any]) -> Iterator[Row]:
             yield Row(f"{what}: p99 of others, nginx", _ms(row["nginx"]["p99_s"]), " ms", 100)
             yield Row(f"{what}: p99 of others, HTTP port", _ms(row["http"]["p99_s"]), " ms", 1000)
     if row := results.get("slow_readers"):
-        counts = Counter(row["nginx"]["answers"]) + Counter(row["http"]["answers"])
-        short = counts.total() - counts["200"] - counts["429"]
-        yield Row("slow readers who were neither refused nor got their whole answer", short, "", 0)
+        for port, place in (("nginx", "nginx"), ("http", "HTTP port")):
+            counts = Counter(row[port]["answers"])
+            short = counts.total() - counts["200"] - counts["429"]
+            yield Row(f"slow readers who were neither refused nor got their whole answer, {place}", short, "", 0)
     if row := results.get("half_closed"):
         others = sum(number for status, number in row["gone"].items() if status not in GONE)
         yield Row("half-closed connections with another answer than 200, 499 or none", others, "", 0)
