@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from bench.torture.clients import Address, Answer, Ask, Dripper, HalfClosed, Quitter, SlowReader
-from bench.torture.jobs import Jobs, check, count, percentile
+from bench.torture.jobs import Jobs, check, check_giant, count, giants, percentile
 from bench.torture.loop import Loop
 from bench.torture.stand import Stand
 from bench.torture.stream import Stream
@@ -24,11 +24,11 @@ OTHERS_PER_SECOND = 20
 HEAD = b"POST /v1/embeddings HTTP/1.1\r\nHost: a\r\n"
 
 
-def abandon(stand: Stand, jobs: Jobs) -> dict[str, Any]:
+def abandon(stand: Stand, _: Jobs) -> dict[str, Any]:
     """Let 200 clients send 2048 documents each and hang up 0.2 seconds later; return how long the work goes on."""
     loop, answers = Loop(), list[Answer]()
-    for _ in range(QUITTERS):
-        Quitter(loop, stand.http, jobs.giant.sent, answers.append)
+    for sent in giants(QUITTERS):
+        Quitter(loop, stand.http, sent, answers.append)
     loop.run(30)
     began, quiet = time.monotonic(), 0.3
     stand.service.settle(120, quiet)
@@ -37,14 +37,14 @@ def abandon(stand: Stand, jobs: Jobs) -> dict[str, Any]:
 
 def fill(stand: Stand, jobs: Jobs) -> dict[str, Any]:
     """Send 64 requests of 2048 documents, which may wait, and 1,000 of a short text; return the worker's memory."""
-    loop, giants, short = Loop(), list[Answer](), list[Answer]()
+    loop, large, short = Loop(), list[Answer](), list[Answer]()
     job = jobs.short[0]
     with stand.watched() as memory:
-        for _ in range(GIANTS):
-            Ask(loop, stand.http, jobs.giant.sent, giants.append)
+        for sent in giants(GIANTS):
+            Ask(loop, stand.http, sent, large.append)
         loop.call_at(time.monotonic() + 1, lambda: _send_many(loop, stand.http, job.sent, WAITING, short))
         loop.run(90)
-    answers = [check(answer, jobs.giant.expected) for answer in giants]
+    answers = [check_giant(answer) for answer in large]
     answers += [check(answer, job.expected) for answer in short]
     stand.service.settle(60)
     time.sleep(60)
@@ -89,15 +89,16 @@ def half_closed(stand: Stand, jobs: Jobs) -> dict[str, Any]:
 def mixed(stand: Stand, jobs: Jobs) -> dict[str, Any]:
     """Send short texts beside four clients with 2048 documents each."""
     loop = Loop()
-    giants: list[Answer] = []
-    _send_many(loop, stand.http, jobs.giant.sent, 4, giants)
+    large: list[Answer] = []
+    for sent in giants(4):
+        Ask(loop, stand.http, sent, large.append)
     short = Stream(loop, stand.http, jobs.short, OTHERS_PER_SECOND, 20)
     loop.run(90)
     answers = short.answers()
     return {
         "short_p50_s": percentile((answer.seconds for answer in answers), 50),
         "short_p99_s": percentile((answer.seconds for answer in answers), 99),
-        "answers": count([*answers, *(check(answer, jobs.giant.expected) for answer in giants)]),
+        "answers": count([*answers, *map(check_giant, large)]),
     }
 
 
