@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 
 from service import __version__, aliases, cpu, keys
-from service.api import contract, dialects, docs, faults, gate, info, openapi, operations
+from service.api import contract, dialects, faults, gate, info, openapi, operations
 from service.api.answers import OpenAIRefusal
 from service.api.cors import Cors
 from service.api.door import Door
@@ -26,7 +26,7 @@ from service.hosting.traces import Traces
 from service.metrics import Metrics
 from service.models import catalog
 from service.settings import Settings
-from service.web import page
+from service.web import docs, page
 
 #: Bodies of the largest size that a worker holds at a time.
 HELD_BODIES = 4

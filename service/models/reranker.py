@@ -10,7 +10,7 @@ import numpy as np
 
 from service import cpu
 from service.engine.model import Pair, TokenIds
-from service.errors import ModelUnusable, first_line, has_run_out
+from service.errors import ModelUnusable
 from service.models import accuracy, fingerprint, kind, reference
 from service.models.artifact import Artifact, Manifest, Probes, Scoring
 from service.models.batches import EQUAL_LENGTHS
@@ -19,7 +19,7 @@ from service.models.pairs import PairReader
 from service.models.prompts import Prompts
 from service.models.sources import Source
 from service.models.tokenizer import TYPE
-from service.models.torch import MAX_BATCH_TOKENS, PADDING_LIMITS, PROBES, TorchModel, pick_device
+from service.models.torch import MAX_BATCH_TOKENS, PADDING_LIMITS, PROBES, TorchModel, pick_device, unusable
 
 if TYPE_CHECKING:
     import torch
@@ -62,8 +62,7 @@ class TorchReranker(PairReader, TorchModel):
         except ModelUnusable:
             raise
         except Exception as error:  # noqa: BLE001  # a model's code and torch raise what they like
-            problem = f"has no room on {self.pipeline.device}" if has_run_out(error) else "fails on a text"
-            raise ModelUnusable(f"{source.directory} {problem}: {first_line(error)}") from None
+            raise unusable(source.directory, self.pipeline.device, error) from None
         log.info(
             "%s: scores pairs of at most %s tokens, torch %s on %s with %d threads, "
             "difference from float32 sentence-transformers <= %.6f deviations, ready in %.1f s",

@@ -82,8 +82,7 @@ class TorchModel(Reader):
         except ModelUnusable:
             raise
         except Exception as error:  # noqa: BLE001  # a model's code and torch raise what they like
-            problem = f"has no room on {self.pipeline.device}" if has_run_out(error) else "fails on a text"
-            raise ModelUnusable(f"{source.directory} {problem}: {first_line(error)}") from None
+            raise unusable(source.directory, self.pipeline.device, error) from None
         log.info(
             "%s: %d dimensions, at most %s tokens a text, torch %s on %s with %d threads, "
             "cosine to float32 sentence-transformers >= %.6f, ready in %.1f s",
@@ -177,6 +176,12 @@ class TorchModel(Reader):
                 "length share one, which is slower",
                 *(self.name, cosine),
             )
+
+
+def unusable(directory: Path, device: "torch.device", error: Exception) -> ModelUnusable:
+    """Say why a model that was loaded cannot be used."""
+    problem = f"has no room on {device}" if has_run_out(error) else "fails on a text"
+    return ModelUnusable(f"{directory} {problem}: {first_line(error)}")
 
 
 def pick_device(device: str, worker: int) -> str:

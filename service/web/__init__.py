@@ -1,4 +1,4 @@
-"""The page at ``GET /``: it asks the service as any client does, and nothing of another host.
+"""The pages at ``GET /`` and ``/docs``: they ask the service as any client does, and nothing of another host.
 
-What only the page needs is here; nothing imports this package but the composition root.
+What only they need is here; nothing imports this package but the composition root.
 """

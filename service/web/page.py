@@ -20,6 +20,7 @@ from service.engine.engine import Engine
 from service.engine.model import Vectors
 from service.errors import InvalidInput
 from service.web.map import project
+from service.web.pages import FOR_A_YEAR, secure
 
 routes = Blueprint("web", __name__)
 
@@ -35,9 +36,6 @@ ROOT = Path(__file__).parents[2]
 
 #: A key is typed into this page, so nothing of another host runs in it and nobody frames it.
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
-
-#: For what has the digest of the page's files in its path.
-FOR_A_YEAR = "public, max-age=31536000, immutable"
 
 LANGUAGES = ("en", "zh")
 
@@ -65,7 +63,7 @@ def register(app: Flask) -> None:
 def show() -> Response:
     """Return the page in the language that the browser prefers."""
     language = request.accept_languages.best_match(LANGUAGES, "en")
-    answer = _secure(Response(_render(language), mimetype="text/html"), "no-cache")
+    answer = secure(Response(_render(language), mimetype="text/html"), POLICY, "no-cache")
     answer.vary.update(["Accept", "Accept-Language"])
     return answer
 
@@ -77,13 +75,13 @@ def send(digest: str, name: str) -> Response:
     if content is None:
         abort(404)
     answer = Response(content, content_type=TYPES.get(name.rpartition(".")[2], "text/plain; charset=utf-8"))
-    return _secure(answer, FOR_A_YEAR if digest == _digest() else "no-cache")
+    return secure(answer, POLICY, FOR_A_YEAR if digest == _digest() else "no-cache")
 
 
 @routes.get("/web/state")
 def state() -> Response:
     """Return what the workers do."""
-    return _secure(Response(current_app.extensions["state"](), mimetype="application/json"), "no-store")
+    return secure(Response(current_app.extensions["state"](), mimetype="application/json"), POLICY, "no-store")
 
 
 @routes.get("/web/models")
@@ -150,14 +148,6 @@ def decode(vectors: list[str]) -> Vectors:
     if not stacked.size or not np.isfinite(stacked).all() or np.abs(stacked).max() > 1e6:
         raise InvalidInput("vectors: send numbers that are finite, and no empty vectors", "vectors")
     return stacked
-
-
-def _secure(answer: Response, caching: str) -> Response:
-    answer.headers["Content-Security-Policy"] = POLICY
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    answer.headers["Cache-Control"] = caching
-    return answer
 
 
 @cache

@@ -6,6 +6,8 @@ from importlib import resources
 
 from flask import Blueprint, Flask, Response, abort, request, url_for
 
+from service.web.pages import FOR_A_YEAR, secure
+
 routes = Blueprint("docs", __name__)
 
 #: What the page loads, and its Content-Type.
@@ -21,9 +23,6 @@ POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
 )
-
-#: For what has the digest of its content in its path.
-FOR_A_YEAR = "public, max-age=31536000, immutable"
 
 PAGE = """\
 <!doctype html>
@@ -65,7 +64,7 @@ def show() -> Response:
         bundle=_url("swagger-ui-bundle.js"),
         start=_url("start.js"),
     )
-    return _secure(Response(page, mimetype="text/html"), "no-cache")
+    return secure(Response(page, mimetype="text/html"), POLICY, "no-cache")
 
 
 @routes.get("/docs/<digest>/<name>")
@@ -76,20 +75,12 @@ def send(digest: str, name: str) -> Response:
     answer = Response(_read(name), content_type=FILES[name])
     answer.set_etag(_digest(name))
     answer.make_conditional(request)
-    return _secure(answer, FOR_A_YEAR if digest == _digest(name) else "no-cache")
+    return secure(answer, POLICY, FOR_A_YEAR if digest == _digest(name) else "no-cache")
 
 
 def register(app: Flask) -> None:
     """Serve the page and its files."""
     app.register_blueprint(routes)
-
-
-def _secure(answer: Response, caching: str) -> Response:
-    answer.headers["Content-Security-Policy"] = POLICY
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    answer.headers["Cache-Control"] = caching
-    return answer
 
 
 def _url(name: str) -> str:
