@@ -1,6 +1,8 @@
 """The processes of a run, one for each device; one that dies is replaced and gets its tasks again."""
 
+import logging
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from multiprocessing import connection
@@ -14,8 +16,13 @@ from service.bulk.worker import Load, work
 from service.errors import BulkFailed
 from service.settings import Settings
 
+log = logging.getLogger(__name__)
+
 #: How many processes may die over one task. One text ends two of them, and the third refuses it.
 MAX_DEATHS = 20
+
+#: How often in a row a process may die while it loads the model.
+MAX_FAILED_STARTS = 3
 
 
 class Device:
@@ -27,6 +34,7 @@ class Device:
         self.tasks: list[Task] = []
         self.again: deque[Task] = deque()
         self.is_ready = self.asks = self.has_ended = False
+        self.failed_starts = 0
         self.link: Connection
         self.process: Any
 
@@ -70,7 +78,7 @@ class Processes:
         """Yield what processes said within so many seconds.
 
         Raises:
-            BulkFailed: a process died before it had loaded its model.
+            BulkFailed: processes of a device died while they loaded the model, again and again.
         """
         links = {device.link: device for device in self.devices if not (device.has_ended and not device.tasks)}
         for link in connection.wait(list(links), seconds):
@@ -107,13 +115,16 @@ class Processes:
 
     def _replace(self, device: Device) -> None:
         device.process.join()
-        if not device.is_ready:
-            code = device.process.exitcode
-            raise BulkFailed(f"the process of {device.device} died while it loaded the model (exit status {code})")
+        device.failed_starts = 0 if device.is_ready else device.failed_starts + 1
+        if device.failed_starts == MAX_FAILED_STARTS:
+            raise BulkFailed(_explain(device))
+        code = device.process.exitcode
+        log.warning("process %d died with exit status %s, another takes its place", device.number, code)
         device.link.close()
         device.again = deque([*device.tasks, *device.again])
         device.tasks = []
-        self._count_death(device.again)
+        if device.is_ready:
+            self._count_death(device.again)
         self._start(device)
 
     def _count_death(self, tasks: deque[Task]) -> None:
@@ -123,3 +134,11 @@ class Processes:
             self._deaths[index] = self._deaths.get(index, 0) + 1
             if self._deaths[index] >= MAX_DEATHS:
                 self.lost.append(tasks.popleft())
+
+
+def _explain(device: Device) -> str:
+    code = device.process.exitcode
+    told = f"{MAX_FAILED_STARTS} processes of {device.device} in a row died while they loaded the model"
+    if code == -signal.SIGKILL:
+        return f"{told}, killed by signal 9: memory ran out, or somebody killed them; give --devices fewer processes"
+    return f"{told}, the last with exit status {code}; its last words are above"

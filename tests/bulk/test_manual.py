@@ -41,5 +41,6 @@ def test_the_manuals_limits_are_those_of_the_code():
     assert f"{shards.MAX_SHARD_CHARACTERS:,} characters" in MANUAL
     assert f"{shards.WINDOW_ROWS} rows or {shards.MAX_WINDOW_CHARACTERS:,} characters" in MANUAL
     assert f"After {processes.MAX_DEATHS} deaths" in MANUAL
+    assert (processes.MAX_FAILED_STARTS, "Three processes of a device" in MANUAL) == (3, True)
     statuses = [command.ALL, command.SOME, command.NOTHING, command.INTERRUPTED]
     assert [int(each) for each in re.findall(r"^\| (\d+) \|", MANUAL, re.MULTILINE)] == statuses

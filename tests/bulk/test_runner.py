@@ -145,6 +145,21 @@ def test_a_part_over_which_too_many_processes_die_is_given_up(tmp_path, out, mon
     assert done.rows == len(corpus.rows(out)) < 70
 
 
+def test_a_process_that_dies_while_it_loads_is_replaced(tmp_path, out, monkeypatch):
+    path = corpus.write(tmp_path / "a.jsonl", corpus.texts(120))
+    monkeypatch.chdir(tmp_path)
+
+    assert corpus.embed(path, out, corpus.load_at_the_third_try).complete
+    assert (tmp_path / "tries").read_text() == "xxx"
+
+
+def test_a_model_over_which_every_process_dies_ends_the_run(tmp_path, out):
+    path = corpus.write(tmp_path / "a.jsonl", corpus.texts(120))
+
+    with pytest.raises(BulkFailed, match="3 processes of cpu in a row .* killed by signal 9: memory ran out"):
+        corpus.embed(path, out, corpus.load_never)
+
+
 def test_a_full_disk_ends_the_run_in_one_sentence(tmp_path, out):
     path = corpus.write(tmp_path / "a.jsonl", corpus.texts(1000))
 
