@@ -1,5 +1,6 @@
 """docs/operations.md says what the code and deploy/ do; its commands run in tests/deploy/test_systemd.py."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from tests.series import SERIES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = (ROOT / "docs/operations.md").read_text()
-SOURCES = "\n".join(path.read_text() for path in (ROOT / "service").rglob("*.py"))
+TREES = {path: ast.parse(path.read_text()) for path in (ROOT / "service").rglob("*.py")}
 
 #: Lines of other programs in the table of log lines begin so.
 OTHERS = (
@@ -29,14 +30,40 @@ def section(title):
     return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)[1]
 
 
-def test_the_services_own_log_lines_are_those_that_it_writes():
-    lines = re.findall(r"^\| `(.*?)` \|", section("What the log says"), re.MULTILINE)
-    ours = [line for line in lines if not line.startswith(OTHERS)]
+def rows():
+    """Return what each row of the log's table says of a line of ours: the words that do not change."""
+    cells = re.findall(r"^\| (`.*?`) \|", section("What the log says"), re.MULTILINE)
+    lines = [line for cell in cells for line in re.findall("`(.*?)`", cell)]
+    cut = {line: re.split(r"MODEL|\bN\b|384|POST|\.\.\.", line) for line in lines if not line.startswith(OTHERS)}
+    return [[part.strip(" :,") for part in parts if len(part.strip(" :,")) > 3] for parts in cut.values()]
 
-    assert len(ours) > 8
-    for line in ours:
-        fragments = [part for part in re.split(r"MODEL|\bN\b|384|POST|\.\.\.", line) if len(part.strip(" :,")) > 3]
-        assert all(fragment.strip(" :,") in SOURCES for fragment in fragments), line
+
+def texts(tree):
+    return [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+def written():
+    """Yield each line of ``service.bulk``, and each warning or error of the rest, that has words of its own."""
+    for path, tree in TREES.items():
+        levels = "warning|error|exception|critical" + ("|info" if path.parent.name == "bulk" else "")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and re.fullmatch(rf"log\.({levels})", ast.unparse(node.func)):
+                yield from (text for text in texts(node.args[0]) if text != "%s")
+
+
+def test_the_services_own_log_lines_are_those_that_it_writes():
+    sources = "\n".join(text for tree in TREES.values() for text in texts(tree))
+
+    assert len(rows()) > 8
+    for row in rows():
+        assert row
+        assert all(part in sources for part in row), row
+
+
+def test_every_warning_has_a_row_in_the_logs_table():
+    missing = [line for line in written() if not any(all(part in line for part in row) for row in rows())]
+
+    assert missing == []
 
 
 def test_the_table_of_metrics_has_every_metric():
