@@ -7,9 +7,10 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from itertools import cycle
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -100,31 +101,34 @@ def _run(link: Connection, model: Model, settings: Settings, number: int, job: J
     )
     tally = Tally()
     host = Host(_end, malloc.trim, Path(job.directory) / f".process-{number}", blames_kills=True)
-    with closing(Engines([model], host, limits, tally)) as engines:
+    # Two lanes, for a window each: no batch has texts of two windows, and a part that is made again has the same bits.
+    with closing(Engines([model, model], host, limits, tally)) as engines:
         engines.calibrate()
         tally.take()
         link.send(Ready(model.name, model.revision, model.fingerprint))
-        Worker(link, engines.find(), tally, job).run()
+        Worker(link, list(engines), tally, job).run()
 
 
 class Step(NamedTuple):
-    """A window on its way: tokenised, and whether it is the last of its task."""
+    """A window on its way: tokenised, the engine that computes it, and whether it is the last of its task."""
 
     task: Task
     tokenized: Tokenized
+    engine: Engine
     last: bool
 
 
 class Worker:
-    """Computes tasks with an engine."""
+    """Computes tasks with engines of one model, which take the windows in turn."""
 
-    def __init__(self, link: Connection, engine: Engine, tally: Tally, job: Job) -> None:
+    def __init__(self, link: Connection, engines: Sequence[Engine], tally: Tally, job: Job) -> None:
         self._link = link
         self._lock = threading.Lock()
-        self._engine = engine
+        self._engines = cycle(engines)
+        self._model = engines[0].model
         self._tally = tally
         self._job = job
-        prompt = None if job.prompt is None else engine.model.prompts[job.prompt]
+        prompt = None if job.prompt is None else self._model.prompts[job.prompt]
         self._reading = Reading(prompt)
         self._options = Options(self._reading, job.dimensions)
         self._part: Part | None = None
@@ -144,9 +148,9 @@ class Worker:
         while before or ahead:
             step = ahead.result() if ahead else None
             ahead = tokenizer.submit(next, steps, None) if step else None
-            request = self._engine.submit(step.tokenized.ids) if step else None
+            request = step.engine.submit(step.tokenized.ids) if step else None
             if before:
-                embedded = embed(self._engine, before[1], before[0].tokenized, self._options)
+                embedded = embed(before[0].engine, before[1], before[0].tokenized, self._options)
                 if written:
                     written.result()
                 written = writer.submit(self._write, before[0], embedded)
@@ -160,8 +164,8 @@ class Worker:
         while task := self._ask():
             texts = task.shard.texts
             for window in windows(texts):
-                tokenized = tokenize(self._engine.model, texts, window, self._reading)
-                yield Step(task, tokenized, window.stop == len(texts))
+                tokenized = tokenize(self._model, texts, window, self._reading)
+                yield Step(task, tokenized, next(self._engines), window.stop == len(texts))
 
     def _ask(self) -> Task | None:
         self._send(More())

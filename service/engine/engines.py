@@ -41,7 +41,7 @@ class Engines:
     """Models on one device: an engine each, and the batcher, the admission and the watchdog that these share.
 
     Args:
-        models: one or more, whose names differ; the first is the default.
+        models: one or more; the first is the default. Equal ones share no batch.
         host: the process that they run in.
         limits: how much they take on together.
         meter: told of what happens.

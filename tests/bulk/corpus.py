@@ -24,6 +24,9 @@ OPTIONS = {
 }
 
 
+CPU = Settings(device="cpu")
+
+
 def load(*_):
     return FakeModel()
 
@@ -64,6 +67,17 @@ def load_at_the_third_try(*_):
     return FakeModel()
 
 
+class Sociable(FakeModel):
+    """Gives every text of a batch the sum of the batch's lengths."""
+
+    def embed(self, batch):
+        return super().embed(batch) + sum(map(len, batch))
+
+
+def load_sociable(*_):
+    return Sociable()
+
+
 def load_never(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -79,13 +93,13 @@ def texts(count):
     return [f"{index - index % 5 // 4}".ljust(1 + index % 40, "x") for index in range(count)]
 
 
-def embed(path, out, loader=load, *, devices=("cpu",), fresh=False, **options):
+def embed(path, out, loader=load, *, devices=("cpu",), fresh=False, settings=CPU, **options):  # noqa: PLR0913
     asked = OPTIONS | options
     plan = Plan(
         out=out, options=asked, suffix="jsonl", devices=list(devices), shard_rows=asked["shard_rows"], fresh=fresh
     )
     source = Source([str(path)], "text", asked["columns"])
-    return Run(plan, source, loader, Settings(device="cpu")).run()
+    return Run(plan, source, loader, settings).run()
 
 
 def rows(out):
