@@ -1,4 +1,4 @@
-"""The routes of hosting platforms: Hugging Face's ``/``, SageMaker's ``/invocations``, Vertex AI's ``/vertex``."""
+"""Routes of hosting platforms: Hugging Face's ``/`` and ``/v1``, SageMaker's ``/invocations``, Vertex's ``/vertex``."""
 
 from collections import defaultdict
 from itertools import accumulate, chain, pairwise
@@ -33,6 +33,7 @@ class Predictions(msgspec.Struct):
 
 
 @routes.post("/")
+@routes.post("/v1")
 @routes.post("/invocations")
 @contract.view(
     body=tei.Embed | similarity.Similarity | rerank.Texts,

@@ -166,7 +166,7 @@ def test_a_body_without_documents_says_so(client):
     assert "missing required field `documents`" in answer.json["detail"]
 
 
-@pytest.mark.parametrize("route", [*ROUTES, "/", "/invocations"])
+@pytest.mark.parametrize("route", [*ROUTES, "/", "/v1", "/invocations"])
 def test_texts_are_answered_as_tei_does(client, route):
     answer = client.post(route, json={"query": "ab", "texts": DOCUMENTS, "truncate": True, "return_text": True})
 

@@ -3,7 +3,7 @@ import pytest
 
 from tests.fakes import vector_of
 
-ROUTES = ["/similarity", "/", "/invocations"]
+ROUTES = ["/similarity", "/", "/v1", "/invocations"]
 
 
 def cosine(first, second):

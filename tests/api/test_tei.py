@@ -6,7 +6,7 @@ from service.api.tei_errors import STATUS
 from tests.api.test_envelope import kinds
 from tests.fakes import vector_of
 
-ROUTES = ["/embed", "/", "/invocations"]
+ROUTES = ["/embed", "/", "/v1", "/invocations"]
 
 
 def unit(vector):

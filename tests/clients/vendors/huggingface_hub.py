@@ -11,6 +11,10 @@ def embed_at_its_route(url, key, texts):
     return _client(f"{url}/embed", key).feature_extraction(texts)
 
 
+def embed_behind_v1(url, key, texts):
+    return _client(f"{url}/v1", key).feature_extraction(texts)
+
+
 def embed_one(url, key, texts):
     return [_client(url, key).feature_extraction(text)[0] for text in texts]
 
