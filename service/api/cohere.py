@@ -139,7 +139,7 @@ EXAMPLES = {
 def create_embeddings_v1() -> Response:
     """Embed texts; the answer is a plain list of floats unless types are asked for. TEI has this route too."""
     if peek(tei.Peek).has_texts():
-        return tei.take_over(tei.embed)
+        return faults.take_over(tei.embed, tei.refuse)
     body = read(Request)
     texts, embeddings = ask(body)
     if body.embedding_types:

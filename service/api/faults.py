@@ -46,6 +46,14 @@ def register(scope: Flask | Blueprint, status: Status, body: Body) -> Refusal:
     return refuse
 
 
+def take_over(view: Callable[[], Response], refuse: Refusal) -> Response:
+    """Answer with ``view`` on a route of another dialect, and refuse in its own."""
+    try:
+        return view()
+    except Exception as error:  # noqa: BLE001  # as the handler of a blueprint
+        return refuse(current(), error)
+
+
 def _answer(status: Status, body: Body, exchange: Exchange, error: Exception) -> Response:
     exchange.error = error
     if isinstance(error, errors.RequestError):

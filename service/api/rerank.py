@@ -134,7 +134,7 @@ CANDIDATES = ["Cats sleep a lot.", "Paris is the capital of France."]
 )
 def rerank() -> Response:
     """Rank texts, or documents, by how well they answer the query."""
-    return tei.take_over(rank_texts) if peek(tei.Peek).has_candidates() else rank_documents()
+    return faults.take_over(rank_texts, tei.refuse) if peek(tei.Peek).has_candidates() else rank_documents()
 
 
 def rank_texts() -> Response:

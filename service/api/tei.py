@@ -5,7 +5,7 @@ https://huggingface.github.io/text-embeddings-inference. Where its code and its 
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NoReturn
 
 import msgspec
@@ -96,14 +96,6 @@ def embed() -> Response:
     inputs = flatten(body.inputs, "inputs")
     embeddings = ask(loaded, inputs, body.options(loaded.model), [f"inputs[{i}]" for i in range(len(inputs))])
     return answer(embeddings.vectors, inputs, embeddings)
-
-
-def take_over(view: Callable[[], Response]) -> Response:
-    """Answer with ``view`` on a route of another dialect, and in this one if it fails."""
-    try:
-        return view()
-    except Exception as error:  # noqa: BLE001  # as the handler of a blueprint
-        return refuse(current(), error)
 
 
 @routes.post("/embed_all")

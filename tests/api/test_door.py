@@ -22,7 +22,7 @@ def test_a_request_is_held_until_its_answer_is_sent(client, admission, body):
 
 
 @pytest.mark.usefixtures("full")
-@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/engines/a/embeddings", "/embed"])
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/engines/a/embeddings", "/v2/embed"])
 def test_a_request_that_finds_no_room_is_refused(client, admission, path):
     answer = client.post(path, json={"input": "a"}, headers={"X-Request-ID": "mine"})
 
@@ -31,6 +31,13 @@ def test_a_request_that_finds_no_room_is_refused(client, admission, path):
     assert 1 <= int(answer.headers["Retry-After"]) <= 60
     assert answer.headers["X-Request-ID"] == "mine"
     assert admission._requests == 56
+
+
+@pytest.mark.usefixtures("full")
+def test_a_request_to_teis_route_is_refused_as_tei_does(client):
+    answer = client.post("/embed", json={"inputs": "a"})
+
+    assert (answer.status_code, answer.json["error_type"]) == (429, "Overloaded")
 
 
 @pytest.mark.usefixtures("full")

@@ -105,7 +105,7 @@ def test_a_chunked_body_has_the_same_limit(client, size, status):
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "DEFLATE", "identity, x-gzip"])
 def test_a_compressed_body_is_refused_with_its_coding(client, coding):
-    answer = client.post("/embed", data=b"\x1f\x8b", headers={"Content-Encoding": coding})
+    answer = client.post("/v1/embeddings", data=b"\x1f\x8b", headers={"Content-Encoding": coding})
 
     assert_refused(answer, 415, None, f"send it without Content-Encoding: {coding.split()[-1].lower()}")
 

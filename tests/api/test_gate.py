@@ -98,8 +98,10 @@ def test_a_key_beyond_its_limit_is_told_when_to_come_again(file, key, model):
     limited = keys.create(file, "small", 60)
     app = create_app(Settings(api_keys_file=file), model)
     client = app.test_client()
-    first, second = (client.post("/embed", json={"input": "a" * 90}, headers={"api-key": limited}) for _ in range(2))
-    other = client.post("/embed", json={"input": "a"}, headers={"api-key": key})
+    first, second, other = (
+        client.post("/v1/embeddings", json={"input": "a" * 90}, headers={"api-key": each})
+        for each in (limited, limited, key)
+    )
     app.extensions["engines"]().close()
 
     assert (first.status_code, second.status_code, other.status_code) == (200, 429, 200)
