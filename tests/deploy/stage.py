@@ -35,7 +35,7 @@ SEVERAL_MACHINES = {
 class Nginx(Process):
     """Debian's nginx with the files of deploy/nginx in the places that deploy/install uses.
 
-    It mounts directories of the test as /etc/nginx, /run and /var/log/nginx.
+    It mounts directories of the test as /etc/nginx, /run, /run/embeddings and /var/log/nginx.
 
     Args:
         files: those that depend on where the service runs.
@@ -71,10 +71,12 @@ class Nginx(Process):
             for old, new in (replaced or {}).items():
                 text = text.replace(old, new)
             path.write_text(text)
-        for writable in (self.run, self.logs):
+        service = directory / "run"
+        for writable in (self.run, self.run / "embeddings", self.logs, service):
             writable.mkdir(exist_ok=True)
             writable.chmod(0o755)
-        mounts = [(self.etc, "/etc/nginx"), (self.run, "/run"), (self.logs, "/var/log/nginx")]
+        places = ("/etc/nginx", "/run", "/run/embeddings", "/var/log/nginx")
+        mounts = zip((self.etc, self.run, service, self.logs), places, strict=True)
         script = " && ".join(
             [
                 *(f"mount --bind {source} {target}" for source, target in mounts),

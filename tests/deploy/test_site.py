@@ -119,6 +119,20 @@ def test_the_operations_routes_answer_this_machine_alone(serve, nginx, port, pat
     assert is_enveloped(outside)
 
 
+def test_the_monitor_answers_probes_and_a_worker_where_there_is_none(serve, nginx, port):
+    """Both are ready; the monitor gives a reason, a worker the model."""
+    service = serve()
+    server = nginx()
+    by_monitor = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=60)
+    (service.run_dir / "monitor").unlink()
+    by_worker = requests.get(f"http://127.0.0.1:{port}/readyz/", timeout=60)
+
+    assert (by_monitor.status_code, set(by_monitor.json())) == (200, {"status", "reason"})
+    assert (by_worker.status_code, set(by_worker.json())) == (200, {"status", "model"})
+    assert all("X-Request-Id" in answer.headers for answer in (by_monitor, by_worker))
+    assert "monitor" not in server.errors
+
+
 def test_the_service_takes_the_headers_that_nginx_takes(serve, nginx, port):
     """For the service each is five bytes longer."""
     serve()
