@@ -1,4 +1,4 @@
-"""langchain-openai."""
+"""langchain-openai, also before its version 1."""
 
 from langchain_openai import OpenAIEmbeddings
 
