@@ -11,6 +11,7 @@ from service.engine.lane import Lane
 from service.engine.meter import Meter
 from service.engine.model import TokenIds, Vectors
 from service.engine.request import Entries, Entry, Request
+from service.engine.running import Running
 from service.engine.suspects import Suspects
 from service.errors import ModelFailed, first_line, has_run_out
 
@@ -39,6 +40,7 @@ class Batcher:
         self._host = host
         self._suspects = _open_record(host.record, blames_kills=host.blames_kills) if host.record else None
         self._changed = threading.Condition()
+        self._running = Running()
         self._closed = False
         #: What the lane whose turn it was last had spent.
         self._spent = 0.0
@@ -52,8 +54,9 @@ class Batcher:
     def submit(self, lane: Lane, request: Request) -> None:
         """Queue a request and return; ``request.wait`` tells when its vectors or its error are there."""
         entries = Entries.of(request)
-        if entries.leaders:
-            with self._changed:
+        with self._changed:
+            entries = self._running.join(lane, entries)
+            if entries.leaders:
                 if not lane.scheduler:  # what it did not use while it was idle is lost
                     lane.spent = max(lane.spent, self._spent)
                 lane.scheduler.add(entries)
@@ -109,6 +112,7 @@ class Batcher:
                 lane = min(waiting, key=_spent) if len(waiting) > 1 else waiting[0]
                 self._spent = lane.spent
                 if batch := lane.scheduler.next_batch():
+                    self._running.begin(lane, batch)
                     return lane, batch
 
     def _has_work(self) -> bool:
@@ -125,8 +129,10 @@ class Batcher:
             entry.request.started = min(entry.request.started, started)
         vectors = self._embed_apart(lane, texts)
         self._count(lane, texts, time.monotonic() - started)
-        for entry, row in zip(batch, row_of, strict=True):
-            vector = vectors[row]
+        with self._changed:
+            batch += self._running.end()
+        for entry in batch:
+            vector = vectors[rows[entry.key]]
             if vector is not None:
                 entry.request.put(entry.position, vector)
             else:

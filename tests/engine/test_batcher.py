@@ -95,6 +95,42 @@ def test_a_text_that_occurs_twice_is_computed_once(batcher, recorder):
     assert twice.vectors.tolist() == [[7.0], [7.0]]
 
 
+def test_a_text_that_is_being_computed_is_not_computed_again(batcher, recorder):
+    (first,) = submit(batcher, request(7))
+    recorder.started.wait(60)
+    equal, more = submit(batcher, request(7, 7), request(8, 7))
+    recorder.gate.set()
+
+    assert all(each.wait(60) for each in (first, equal, more))
+    assert recorder.batches == [[7], [8]]
+    assert [each.vectors.tolist() for each in (equal, more)] == [[[7.0], [7.0]], [[8.0], [7.0]]]
+
+
+def test_a_request_given_up_does_not_take_equal_ones_along(batcher, recorder):
+    (first,) = submit(batcher, request(7))
+    recorder.started.wait(60)
+    others = submit(batcher, request(7), request(8, 7))
+    batcher.cancel(batcher._lanes[0], first)
+    batcher.cancel(batcher._lanes[0], others[1])
+    recorder.gate.set()
+
+    assert others[0].wait(60)
+    assert others[0].vectors.tolist() == [[7.0]]
+    assert recorder.batches == [[7]]
+
+
+def test_a_text_that_fails_costs_those_that_joined_it(batcher, recorder):
+    (first,) = submit(batcher, request(13, 12))
+    recorder.started.wait(60)
+    unlucky, lucky, late = submit(batcher, request(13, 9), request(12), request(8))
+    recorder.gate.set()
+
+    assert all(each.wait(60) for each in (first, unlucky, lucky, late))
+    with pytest.raises(ModelFailed):
+        unlucky.raise_error()
+    assert [each.vectors.tolist() for each in (lucky, late)] == [[[12.0]], [[8.0]]]
+
+
 def test_a_text_on_which_the_model_fails_costs_its_own_request(batcher, recorder):
     submit(batcher, request(1))
     recorder.started.wait(60)
