@@ -1,5 +1,6 @@
 """Fixtures: an app with a fake model, and the real service under uWSGI."""
 
+import os
 import sys
 
 import pytest
@@ -47,8 +48,13 @@ def client(app):
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory):
-    """The directory of compiled models, with the default one: a server that a test ends must not be compiling it."""
-    cache = tmp_path_factory.mktemp("cache")
+    """The directory of compiled models, with the default one: a server that a test ends must not be compiling it.
+
+    It is the same for all processes of pytest-xdist, whose own directories are in that of the run.
+    """
+    own = tmp_path_factory.getbasetemp()
+    cache = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "cache"
+    cache.mkdir(exist_ok=True)
     export.ensure(Artifact(sources.find("all-MiniLM-L6-v2"), cache))
     return cache
 

@@ -1,7 +1,11 @@
 """Fixtures: a Debian root, the deployed service, nginx in front of it, and load."""
 
+import fcntl
+import os
+import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,13 +24,30 @@ def disk():
 
 
 @pytest.fixture(scope="session")
-def debian(disk):
-    """The root directory of a minimal Debian 12 with Python."""
+def debian():
+    """The root directory of a minimal Debian 12 with Python, to be copied. The processes of pytest-xdist share it."""
+    directory = Path("/var/tmp") / f"debian-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    directory.mkdir(exist_ok=True)
+    held = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not (directory / "debian").exists():
+            make_debian(directory / "draft")
+            (directory / "draft").rename(directory / "debian")
+        fcntl.flock(held, fcntl.LOCK_SH)
+        yield directory / "debian"
+    finally:
+        with suppress(BlockingIOError):  # another process has it still
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(directory)
+        os.close(held)
+
+
+def make_debian(directory):
     include = "--include=python3,python3-venv,python3-dev,ca-certificates"
-    command = [program("debootstrap"), "--variant=minbase", include, "bookworm", disk / "debian"]
+    command = [program("debootstrap"), "--variant=minbase", include, "bookworm", directory]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
-    return disk / "debian"
 
 
 @pytest.fixture(scope="session")
