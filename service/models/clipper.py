@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from service.engine.model import Side
+from service.models.long_words import LongWords
 
 if TYPE_CHECKING:
     import tokenizers
@@ -30,6 +31,7 @@ class Clipper:
         from tokenizers.models import WordPiece
 
         self._whole = whole
+        self._long_words = LongWords(whole)
         added = [token.content for token in whole.get_added_tokens_decoder().values()]
         #: So many words an added token may be divided into; two more for the rules by which words are divided.
         self._margin = 2 + max(map(len, added), default=0)
@@ -38,15 +40,18 @@ class Clipper:
         self._longest = max(map(len, whole.get_vocab()), default=1)
 
     def clip(self, text: str, side: Side, max_length: int | None) -> str:
-        """Return a part of a long text that begins, or with the side left ends, with the ``max_length`` tokens kept."""
+        """Return a shorter text whose first tokens, or with the side left its last, are the ``max_length`` kept."""
         if len(text) <= LONG_CHARACTERS or max_length is None:
             return text
         size = max_length * CHARACTERS_PER_TOKEN
+        is_shortened = False
         while size < len(text):
             part = Part(text, size, side)
             [encoding] = self._whole.encode_batch([part.text], add_special_tokens=False)  # "fast" leaves words out
             if self._ends_words(encoding, part, max_length) or self._outweighs(encoding, part, max_length):
                 return part.text
+            if not is_shortened:  # a usual text need not be looked at any further
+                text, is_shortened = self._long_words.shorten(text), True
             size *= 4
         return text
 

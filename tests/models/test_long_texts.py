@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.models import clipper
+from service.models import clipper, long_words
 from service.models.tokenizer import Tokenizer
 
 CORPUS = ["the quick brown fox jumps over the lazy dog", "aaaa aaa aa a abab ababab", "0123 4567 89", "中文 über"]
@@ -49,6 +49,7 @@ LONG = st.lists(st.one_of(st.sampled_from(PIECES), RUNS), min_size=20, max_size=
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_part_has_the_tokens_of_the_whole(kind, side, monkeypatch):
     monkeypatch.setattr(clipper, "CHARACTERS_PER_TOKEN", 4)
+    monkeypatch.setattr(long_words, "PIECE_CHARACTERS", 101)
     tokenizer = Tokenizer(build(kind))
     tokenizer.limit(LENGTH)
     clipped = 0
@@ -56,6 +57,7 @@ def test_a_part_has_the_tokens_of_the_whole(kind, side, monkeypatch):
     @given(LONG)
     @example("a" * 401)
     @example("ab" * 200)
+    @example("a" * 900 + " the" + "fox" * 300)
     @example("the " * 100)
     def compare(text):
         nonlocal clipped
