@@ -6,10 +6,11 @@
         tokenizer.json     the Rust tokenizer
         probes.json        texts and the reference's vectors for them, to judge it on another CPU
         seal.json          the state of these files when their digests were last found right
+        costs.json         what a forward costs, by CPU, dtype and threads, as each was first loaded
 
 KEY stands for everything that the artifact depends on: the content of the model's files, the versions of the packages
-that read it, and FORMAT. An artifact appears complete and never changes, so two releases may share a cache directory,
-and a rollback finds its artifact. ``cache.prune`` removes old ones.
+that read it, and FORMAT. An artifact appears complete and its model never changes, so two releases may share a
+cache directory, and a rollback finds its artifact. ``cache.prune`` removes old ones.
 """
 
 import fcntl

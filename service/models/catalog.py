@@ -10,7 +10,7 @@ from typing import TypeVar
 from service import cpu
 from service.engine.model import Model, RerankModel
 from service.errors import BadSetting, ModelUnusable
-from service.models import cache, export, fingerprint, kind, openvino, reranker, sources
+from service.models import budget, cache, export, fingerprint, kind, openvino, reranker, sources
 from service.models.artifact import Artifact, Manifest, Unsupported
 from service.models.sources import Source
 from service.models.torch import TorchModel
@@ -115,12 +115,15 @@ def _load_openvino(
     artifact = _artifact(source, settings)
     manifest = export.ensure(artifact)
     try:
-        return load(artifact, _check_support(manifest), settings.dtype, threads)
+        model = load(artifact, _check_support(manifest), settings.dtype, threads)
     except ModelUnusable as error:
         if settings.backend == "openvino":
             raise
         log.warning("%s; serving it with torch, which is slower", error)
         return None
+    if settings.max_batch_tokens == "auto":
+        model.max_batch_tokens = budget.choose(artifact, model, threads)
+    return model
 
 
 def _check_support(manifest: Manifest | Unsupported) -> Manifest:

@@ -22,11 +22,10 @@ log = logging.getLogger(__name__)
 PRECISION = {"float32": "f32", "bfloat16": "bf16"}
 LEAST_COSINE = {"float32": 1 - 1e-6, "bfloat16": 0.9998}
 
-#: Tokens of a batch. On 2 cores a batch of 256, 512, 1024 and 2048 tokens (64 a text) runs 31.0, 34.1, 35.6 and 35.0
-#: thousand tokens a second with MiniLM and 4.7, 5.0, 5.1 and 5.0 with a BERT-base; a short text waits for one batch, so
-#: the smaller of what is equally fast.
+#: Tokens of a batch where ``budget`` measured nothing. On 2 cores of Zen 5 a batch of 256, 512, 1024 and 2048 tokens
+#: (64 a text) runs 31.0, 34.1, 35.6 and 35.0 thousand tokens a second with MiniLM and 4.7, 5.0, 5.1 and 5.0 with a
+#: BERT-base; a short text waits for one batch, so the smaller of what is equally fast.
 MAX_BATCH_TOKENS = 512
-
 
 #: 128 mixed texts of MiniLM in batches of 1024 tokens: a ratio of 1.1 or 1.25 gave 88 texts a second, 1.5 or 2 gave 82.
 #: Among short texts a few wasted columns cost less than a further forward.

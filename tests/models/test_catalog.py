@@ -22,6 +22,7 @@ class Backends:
         self.manifest = None
         monkeypatch.setattr(catalog.export, "ensure", lambda _: self.manifest)
         monkeypatch.setattr(catalog.openvino, "load", self.openvino)
+        monkeypatch.setattr(catalog.budget, "choose", lambda *_: 999)
         monkeypatch.setattr(catalog, "TorchModel", self.torch)
         monkeypatch.setattr(catalog.fingerprint, "digest", lambda *_: {})
 
@@ -29,7 +30,7 @@ class Backends:
         if self.refuse:
             raise ModelUnusable("it cannot be run by OpenVINO")
         self.loaded.append(("openvino", dtype, threads))
-        return object()
+        return SimpleNamespace(max_batch_tokens=512)
 
     def torch(self, _source, device, dtype, threads, _worker):
         self.loaded.append(("torch", device, dtype, threads))
@@ -46,6 +47,18 @@ def loaded(monkeypatch, *, gpu=False, refuse=False, manifest=None, **settings):
 
 def test_without_a_gpu_openvino_serves_on_its_share_of_the_cores(monkeypatch):
     assert loaded(monkeypatch) == [("openvino", "auto", 4)]
+
+
+def test_the_tokens_of_a_batch_are_measured(monkeypatch):
+    Backends(monkeypatch, gpu=False)
+
+    assert catalog.load(Settings(), worker=1, workers=1).max_batch_tokens == 999
+
+
+def test_the_tokens_of_a_batch_are_not_measured_if_given(monkeypatch):
+    Backends(monkeypatch, gpu=False)
+
+    assert catalog.load(Settings(max_batch_tokens=64), worker=1, workers=1).max_batch_tokens == 512
 
 
 def test_with_a_gpu_torch_serves(monkeypatch):
