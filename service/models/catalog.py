@@ -122,7 +122,7 @@ def _load_openvino(
         log.warning("%s; serving it with torch, which is slower", error)
         return None
     if settings.max_batch_tokens == "auto":
-        model.max_batch_tokens = budget.choose(artifact, model, threads)
+        model.max_batch_tokens = budget.choose(artifact.directory / "costs.json", model, threads)
     return model
 
 

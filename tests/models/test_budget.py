@@ -1,7 +1,5 @@
 """How many tokens a batch has, and that what a forward costs is measured once."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -31,8 +29,8 @@ class Silent(FakeModel):
 
 
 @pytest.fixture
-def artifact(tmp_path):
-    return SimpleNamespace(directory=tmp_path)
+def path(tmp_path):
+    return tmp_path / "costs.json"
 
 
 def test_what_a_forward_costs_is_told_apart_from_its_tokens():
@@ -62,54 +60,62 @@ def test_a_batch_is_neither_tiny_nor_long(cost, tokens):
     assert cost.budget(threads=1) == tokens
 
 
-def test_the_second_load_measures_nothing(artifact):
-    first = budget.choose(artifact, FakeModel(), threads=2)
+def test_the_second_load_measures_nothing(path):
+    first = budget.choose(path, FakeModel(), threads=2)
     model = FakeModel()
 
-    assert budget.choose(artifact, model, threads=2) == first
+    assert budget.choose(path, model, threads=2) == first
     assert model.batches == []
 
 
 @pytest.mark.parametrize(("dtype", "threads"), [("bfloat16", 2), ("float32", 1)])
-def test_another_dtype_or_share_of_the_cores_is_measured(artifact, dtype, threads):
-    budget.choose(artifact, FakeModel(), threads=2)
+def test_another_dtype_or_share_of_the_cores_is_measured(path, dtype, threads):
+    budget.choose(path, FakeModel(), threads=2)
     model = FakeModel()
     model.dtype = dtype
-    budget.choose(artifact, model, threads)
+    budget.choose(path, model, threads)
 
     assert model.batches
 
 
-def test_another_cpu_is_measured(artifact, monkeypatch):
-    budget.choose(artifact, FakeModel(), threads=2)
+def test_another_model_is_measured(path):
+    budget.choose(path, FakeModel(), threads=2)
+    model = FakeModel()
+    model.fingerprint = "fb" * 32
+    budget.choose(path, model, threads=2)
+
+    assert model.batches
+
+
+def test_another_cpu_is_measured(path, monkeypatch):
+    budget.choose(path, FakeModel(), threads=2)
     monkeypatch.setattr(budget.cpu, "name", lambda: "another")
     model = FakeModel()
-    budget.choose(artifact, model, threads=2)
+    budget.choose(path, model, threads=2)
 
     assert model.batches
 
 
-def test_what_cannot_be_kept_is_not_measured(artifact):
-    artifact.directory = artifact.directory / "none"
+def test_what_cannot_be_kept_is_not_measured(path):
     model = FakeModel()
 
-    assert budget.choose(artifact, model, threads=2) == model.max_batch_tokens
+    assert budget.choose(path / "none", model, threads=2) == model.max_batch_tokens
     assert model.batches == []
 
 
-def test_costs_that_cannot_be_read_are_measured_again(artifact):
-    (artifact.directory / "costs.json").write_text("{")
-    first = budget.choose(artifact, FakeModel(), threads=2)
+def test_costs_that_cannot_be_read_are_measured_again(path):
+    path.write_text("{")
+    first = budget.choose(path, FakeModel(), threads=2)
     model = FakeModel()
 
-    assert budget.choose(artifact, model, threads=2) == first
+    assert budget.choose(path, model, threads=2) == first
     assert model.batches == []
 
 
-def test_a_model_without_tokens_keeps_its_own(artifact):
+def test_a_model_without_tokens_keeps_its_own(path):
     model = Silent()
 
-    assert budget.choose(artifact, model, threads=2) == model.max_batch_tokens
+    assert budget.choose(path, model, threads=2) == model.max_batch_tokens
 
 
 def test_the_texts_that_are_measured_have_the_tokens_they_should():

@@ -34,7 +34,7 @@ class Backends:
 
     def torch(self, _source, device, dtype, threads, _worker):
         self.loaded.append(("torch", device, dtype, threads))
-        return SimpleNamespace()
+        return SimpleNamespace(max_batch_tokens=1024)
 
 
 def loaded(monkeypatch, *, gpu=False, refuse=False, manifest=None, **settings):
@@ -49,16 +49,20 @@ def test_without_a_gpu_openvino_serves_on_its_share_of_the_cores(monkeypatch):
     assert loaded(monkeypatch) == [("openvino", "auto", 4)]
 
 
-def test_the_tokens_of_a_batch_are_measured(monkeypatch):
-    Backends(monkeypatch, gpu=False)
+@pytest.mark.parametrize(
+    ("gpu", "settings", "tokens"),
+    [
+        (False, {}, 999),
+        (False, {"backend": "torch"}, 1024),
+        (False, {"max_batch_tokens": 64}, 512),
+        (True, {}, 1024),
+    ],
+)
+def test_openvinos_tokens_of_a_batch_are_measured(monkeypatch, gpu, settings, tokens):
+    """Unless they are given."""
+    Backends(monkeypatch, gpu)
 
-    assert catalog.load(Settings(), worker=1, workers=1).max_batch_tokens == 999
-
-
-def test_the_tokens_of_a_batch_are_not_measured_if_given(monkeypatch):
-    Backends(monkeypatch, gpu=False)
-
-    assert catalog.load(Settings(max_batch_tokens=64), worker=1, workers=1).max_batch_tokens == 512
+    assert catalog.load(Settings(**settings), worker=1, workers=1).max_batch_tokens == tokens
 
 
 def test_with_a_gpu_torch_serves(monkeypatch):
