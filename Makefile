@@ -16,7 +16,8 @@
 # make launchers
 #              every launcher with the notes' app and this service: who breaks; five minutes
 # make fuzz    13,000 malformed requests, new ones each time; some minutes
-# make bench   the comparison table: this service beside what people would pick instead; half an hour
+# make bench   the comparison table: this service beside what people would pick instead, half an hour; then how near the
+#              model comes to what the CPU can do, four minutes, which adds this CPU's column to docs/performance.md
 # make torture
 #              overload, bad clients and faults; writes the table of docs/reliability.md; twelve minutes
 
@@ -63,6 +64,7 @@ fuzz: $(VENV)/.tests
 bench: $(VENV)/.bench $(INFINITY)/.installed
 	scripts/packages bench
 	$(VENV)/bin/python -m bench
+	$(VENV)/bin/python -m bench limits --rounds 7 --write docs/performance.md
 
 torture: $(VENV)/.tests
 	scripts/packages bench

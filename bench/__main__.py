@@ -1,4 +1,4 @@
-"""``python -m bench``: compare servers, or see how this one grows, lasts (soak), stands overload or uses a GPU."""
+"""``python -m bench``: compare servers, or see how this one grows, lasts (soak), stands overload, uses CPU or GPU."""
 
 import argparse
 import logging
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from bench import comparison, contenders, gpu, growth, report, soak, synthetic, texts
+from bench.limits import columns
+from bench.limits import run as limits
 from bench.torture import run as torture
 from bench.torture import verdict
 from service.models import sources
@@ -41,6 +43,12 @@ def _main() -> None:
         print(verdict.table(results))
         if options.write:
             verdict.write(options.write, results)
+    elif options.benchmark == "limits":
+        results = columns.merge(report.load(path), limits.run(model, options.rounds, options.only.split(",")))
+        report.save(path, {"results": results})
+        print(columns.table(results))
+        if options.write:
+            columns.write(options.write, results)
     else:
         report.save(path, {"results": gpu.measure(str(model), write, options.rounds, options.seconds)})
     log.info("written to %s", path)
@@ -49,7 +57,7 @@ def _main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "benchmark", nargs="?", choices=["compare", "growth", "soak", "torture", "gpu"], default="compare"
+        "benchmark", nargs="?", choices=["compare", "growth", "soak", "torture", "limits", "gpu"], default="compare"
     )
     parser.add_argument(
         "--model",
@@ -60,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", default="", metavar="PART,PART", help="only contenders or scenes whose name contains one of these"
     )
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table of the torture into this document")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="put the table of the torture or the limits into this document"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="runs of each workload (default: %(default)s)")
     parser.add_argument("--seconds", type=int, default=3, help="seconds in a run (default: %(default)s)")
     parser.add_argument("--minutes", type=int, default=30, help="minutes of the soak test (default: %(default)s)")

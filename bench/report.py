@@ -15,13 +15,16 @@ from service import cpu
 PACKAGES = (
     "flask",
     "gunicorn",
+    "nncf",
     "numpy",
+    "onnxruntime",
     "openvino",
     "sentence-transformers",
     "tokenizers",
     "torch",
     "uwsgi",
     "uvicorn",
+    "zentorch",
 )
 
 
@@ -32,7 +35,8 @@ def median(runs: Iterable[Measurement]) -> Measurement:
     return Measurement(rate, texts, p50, p95, p99, sum(errors))
 
 
-def _describe_machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
+    """Return the date, the CPU, and the versions of what runs on it."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -56,6 +60,19 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def replace(path: Path, begin: str, end: str, text: str) -> None:
+    """Put ``text`` between two marks of a document.
+
+    Raises:
+        ValueError: the document does not have them.
+    """
+    before, begin, rest = path.read_text().partition(begin)
+    _, end, after = rest.partition(end)
+    if not end:
+        raise ValueError(f"{path} has no lines {begin} and {end}")
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
+
+
 def number(value: float) -> str:
     """Format a figure with three significant digits."""
     if value >= 100:
@@ -66,7 +83,13 @@ def number(value: float) -> str:
 def save(path: Path, results: dict[str, Any]) -> None:
     """Write the results and the machine as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"machine": _describe_machine(), **results}, indent=1) + "\n")
+    path.write_text(json.dumps({"machine": describe_machine(), **results}, indent=1) + "\n")
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return the results that ``save`` wrote; none if there is no such file."""
+    results: dict[str, Any] = json.loads(path.read_text())["results"] if path.exists() else {}
+    return results
 
 
 def plot(path: Path, title: str, x_label: str, y_label: str, lines: dict[str, list[tuple[float, float]]]) -> None:

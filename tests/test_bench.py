@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bench import comparison, load, report, texts
+from bench.limits import columns, flops
 from bench.load import Measurement
 from bench.torture import jobs, verdict
 from bench.torture.clients import CUT, LOST, WRONG, Answer
@@ -105,3 +106,44 @@ def test_another_status_is_left_as_it_is():
     answer = Answer(LOST, 0, 0, 0, b"")
 
     assert jobs.check(answer, np.ones((1, 2), np.float32)) == answer
+
+
+def test_the_operations_of_a_forward_are_counted_from_the_config(tmp_path):
+    config = {"hidden_size": 4, "intermediate_size": 16, "num_hidden_layers": 2}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+
+    weights = 2 * (4 * 4 * 4 + 2 * 4 * 16)
+    attention = 2 * 2 * 4 * 5  # queries and values, 4 wide, by 5 keys, in 2 layers
+    assert flops.of_forward(tmp_path, texts=3, length=5) == 2 * 3 * 5 * (weights + attention)
+
+
+def column(cpu, seconds):
+    """What was measured on a CPU that multiplies at 100 GFLOP/s, where every forward has 1 GFLOP."""
+    shapes = [columns.name_of(shape) for shape in columns.SHAPES]
+    return {
+        "machine": {"cpu": cpu, "cores": 2, "date": "2026-11-28"},
+        "load_average": 0.1,
+        "peak_gflops": {"float32, torch": 100.0},
+        "peak_failures": {},
+        "gflop": dict.fromkeys(shapes, 1.0),
+        "seconds": {"this engine, float32": dict.fromkeys(shapes, seconds)},
+        "cosines": {"this engine, float32": 1.0},
+        "parts": {shape: {"matmul": 3.0, "attention": 1.0} for shape in shapes},
+        "failures": {"torch, bfloat16": "this CPU has no bfloat16"},
+    }
+
+
+def test_a_second_cpu_gets_a_column_of_its_own():
+    first = {"one": column("one", 0.02)}
+    both = columns.merge(first, {"two": column("two", 0.05)})
+
+    table = columns.table(both)
+    assert table.startswith("|  | one | two |")
+    assert "| engine, 1 x 13: ms, GFLOP/s, of the peak | 20.0, 50.0, 50 % | 50.0, 20.0, 20 % |" in table
+    assert "| where the time of 1 x 13 goes | matmul 75 %, attention 25 % |" in table
+
+
+def test_a_contender_that_fails_is_a_sentence():
+    table = columns.table({"one": column("one", 0.02)})
+
+    assert "| torch, bfloat16: ms of each shape, least cosine | this CPU has no bfloat16 |" in table

@@ -54,11 +54,7 @@ def write(path: Path, results: dict[str, Any]) -> None:
     Raises:
         ValueError: the document does not have them.
     """
-    before, begin, rest = path.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"{path} has no lines {BEGIN} and {END}")
-    path.write_text(f"{before}{begin}\n\n{table(results)}\n\n{end}{after}")
+    report.replace(path, BEGIN, END, table(results))
 
 
 def _loads(results: dict[str, Any]) -> Iterator[Row]:
