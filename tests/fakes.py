@@ -27,6 +27,7 @@ class FakeModel:
     pooling = "mean"
     dimension = 4
     max_length: int | None = None
+    truncation_side: Side = "right"
     normalizes = False
     prompts: Mapping[str, str] = MappingProxyType({"query": "query: "})
     default_prompt: str | None = None

@@ -126,6 +126,8 @@ class Model(Protocol):
     dimension: int
     #: The most tokens of a text; None for no limit.
     max_length: int | None
+    #: Which end of a longer text is cut, unless a request says otherwise.
+    truncation_side: Side
     #: Whether the model's own vectors have length 1: its last module is Normalize, which ``embed`` leaves out.
     normalizes: bool
     #: By name: those that this model can be asked for.

@@ -13,6 +13,7 @@ class Reader:
     def __init__(self, tokenizer: Tokenizer, prompts: Prompts) -> None:
         self.tokenizer = tokenizer
         self.max_length = tokenizer.max_length
+        self.truncation_side = tokenizer.side
         self.prompts: Mapping[str, str] = prompts.texts
         self.default_prompt = prompts.default
         self.known_prompts = prompts

@@ -68,7 +68,7 @@ class Tokenizer:
         Raises:
             InvalidInput: a list of ids is empty or holds one that is not in the vocabulary.
         """
-        side = side or self._side
+        side = side or self.side
         texts = [prompt + self._clipper.clip(each, side, self.max_length) for each in inputs if isinstance(each, str)]
         encodings = iter(self._encode(texts, side))
         ids: list[TokenIds] = []
@@ -96,7 +96,7 @@ class Tokenizer:
             side: where to cut the longer one of the two; None for the side of the tokenizer's own truncation.
             typed: whether the ids of the document's tokens are larger by ``TYPE``.
         """
-        side = side or self._side
+        side = side or self.side
         clip, most = self._clipper.clip, self.max_length
         texts = [(clip(query, side, most), clip(document, side, most)) for query, document in pairs]
         encodings = self._cutters[side].encode_batch_fast(texts, add_special_tokens=self.special_tokens)
@@ -152,7 +152,7 @@ class Tokenizer:
         """Count the prompt's tokens without the special token that ends it: what pooling may have to leave out."""
         if not prompt:
             return 0
-        mask = self._cutters[self._side].encode(prompt, add_special_tokens=self.special_tokens).special_tokens_mask
+        mask = self._cutters[self.side].encode(prompt, add_special_tokens=self.special_tokens).special_tokens_mask
         return len(mask) - sum(mask[-1:])
 
     def special_strings(self) -> list[str]:
@@ -161,13 +161,14 @@ class Tokenizer:
 
     def serialized(self) -> str:
         """Return the tokenizer as JSON, from which another one can be made."""
-        return self._cutters[self._side].to_str()
+        return self._cutters[self.side].to_str()
 
     def _make_cutters(self) -> None:
         """Make a tokenizer for each side: its truncation is its state, which threads share."""
         #: The most tokens of a text, special tokens included; None for no limit.
         self.max_length: int | None = self._truncation.get("max_length")
-        self._side: Side = self._truncation.get("direction", "right")
+        #: Which end of a longer text is cut.
+        self.side: Side = self._truncation.get("direction", "right")
         self._cutters = dict.fromkeys(get_args(Side), self._whole)
         if self._truncation:
             self._cutters = {side: share(self._whole) for side in get_args(Side)}

@@ -1,5 +1,5 @@
 // Compare: every text with every other, with a query, and on a map.
-import { $, guard, make } from "./dom.js";
+import { $, fill, guard, html } from "./dom.js";
 import { showHeat } from "./heat.js";
 import { showMap } from "./map.js";
 import { ranker } from "./models.js";
@@ -8,27 +8,24 @@ import { few, options } from "./texts.js";
 import { say } from "./words.js";
 
 $("relate").addEventListener("click", () => guard(relate, $("relate")));
-$("rank").addEventListener("click", () => guard(rank, $("rank")));
-$("query").addEventListener("keydown", (event) => event.key === "Enter" && $("rank").click());
+$("ranking").addEventListener("submit", (event) => {
+  event.preventDefault();
+  guard(rank, event.submitter);
+});
 
 async function relate() {
   const input = few();
-  const { model, prompt_name, dimensions } = options();
-  const answer = await fetchJson("v1/embeddings", { input, model, prompt_name, dimensions, encoding_format: "base64" });
-  const encoded = answer.data.map((each) => each.embedding);
-  showHeat(input, cosines(encoded.map(decode)));
-  showMap(input, await fetchJson("web/map", { vectors: encoded }));
+  const { data } = await fetchJson("v1/embeddings", { ...options(), output_dtype: undefined, encoding_format: "base64", input });
+  const vectors = data.map((each) => decode(each.embedding));
+  const products = vectors.map((a) => vectors.map((b) => a.reduce((sum, value, k) => sum + value * b[k], 0)));
+  showHeat(input, products);
+  showMap(input, products);
   if ($("query").value.trim()) await rank();
 }
 
 function decode(text) {
-  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt());
   return new Float32Array(bytes.buffer);
-}
-
-function cosines(vectors) {
-  const norms = vectors.map((vector) => Math.hypot(...vector) || 1);
-  return vectors.map((a, i) => vectors.map((b, j) => a.reduce((sum, value, k) => sum + value * b[k], 0) / norms[i] / norms[j]));
 }
 
 async function rank() {
@@ -36,9 +33,6 @@ async function rank() {
   const query = $("query").value.trim();
   if (!query) throw new Error(say("no_query"));
   const { results } = await fetchJson("v1/rerank", { query, documents, model: ranker() });
-  $("ranked").replaceChildren(...results.map(({ index, relevance_score: score }) => {
-    const bar = make("span", { class: "score", "aria-hidden": "true" });
-    bar.style.width = `${Math.max(0, score) * 100}%`;
-    return make("li", {}, bar, make("span", {}, documents[index]), make("b", {}, score.toFixed(4)));
-  }));
+  fill($("ranked"), html`${results.map(({ index, relevance_score: score }) =>
+    html`<li data-share="${Math.max(0, score)}">${documents[index]} <b>${score.toFixed(4)}</b></li>`)}`);
 }

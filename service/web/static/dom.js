@@ -1,22 +1,45 @@
-// What every view does with the document.
+// What every view does with the document: templates, tables, bars and complaints.
+import { say } from "./words.js";
+
 export const $ = (id) => document.getElementById(id);
 
-// A new element with attributes and children; text stays text.
-export function make(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : value);
+class Markup {
+  constructor(text) {
+    this.text = text;
   }
-  made.append(...children.map((each) => (each instanceof Node ? each : String(each))));
-  return made;
 }
 
-export function drawn(tag, attributes, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
+function write(value) {
+  if (value instanceof Markup) return value.text;
+  if (Array.isArray(value)) return value.map(write).join("");
+  return String(value ?? "").replace(/[&<>"]/g, (each) => `&#${each.charCodeAt()};`);
 }
+
+// Values stay text, but for those that are templates themselves.
+export const html = (parts, ...values) => new Markup(String.raw({ raw: parts }, ...values.map(write)));
+
+// The page's policy refuses style attributes, but no properties.
+export function fill(place, markup) {
+  place.innerHTML = write(markup);
+  for (const each of place.querySelectorAll("[data-share]")) each.style.setProperty("--share", each.dataset.share);
+}
+
+// Rows begin with their name; a cell is null where nothing is known.
+export const table = (columns, rows) => html`<table>
+  <thead><tr>${columns.map((name) => html`<th scope="col">${say(name)}</th>`)}</tr></thead>
+  <tbody>${rows.map(([name, ...cells]) => html`<tr>
+    <th scope="row">${name}</th>${cells.map((each) => html`<td>${each ?? "–"}</td>`)}</tr>`)}</tbody>
+</table>`;
+
+// Parts of a whole: each a class, and its share from 0 to 1.
+export const bar = (parts) => html`<div class="bar" aria-hidden="true">
+  ${parts.map(([name, share]) => html`<span class="${name}" data-share="${share}"></span>`)}</div>`;
+
+export const legend = (parts) => html`<ul class="legend">
+  ${parts.map(([name, text]) => html`<li class="${name}">${text}</li>`)}</ul>`;
+
+export const verdict = (isGood, text, reason) =>
+  html`<span class="${isGood ? "good" : "bad"}" title="${reason}">${text}</span>`;
 
 export function complain(message) {
   $("problem").textContent = message;
@@ -25,14 +48,14 @@ export function complain(message) {
 
 // Run what a person asked for; while it runs, its button is busy.
 export async function guard(action, button) {
-  if (button?.getAttribute("aria-busy") === "true") return;
-  button?.setAttribute("aria-busy", "true");
+  if (button?.ariaBusy === "true") return;
+  if (button) button.ariaBusy = "true";
   complain("");
   try {
     await action();
   } catch (error) {
     complain(error.message);
   } finally {
-    button?.removeAttribute("aria-busy");
+    if (button) button.ariaBusy = null;
   }
 }

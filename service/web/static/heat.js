@@ -1,51 +1,52 @@
 // The heat map: a table whose cells are reached by the pointer and by the arrow keys.
-import { $, make } from "./dom.js";
+import { $, fill, html } from "./dom.js";
 import { say } from "./words.js";
 
 // In more columns, numbers do not fit.
 const MOST_NUMBERS = 12;
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
-export function showHeat(texts, cosines) {
+let shown;
+
+export function showHeat(texts, products) {
+  const cosines = products.map((row, i) =>
+    row.map((product, j) => product / (Math.sqrt(products[i][i] * products[j][j]) || 1)));
   const least = Math.min(...cosines.flat());
   const isWide = texts.length > MOST_NUMBERS;
-  const table = make("table", { role: "grid", "aria-label": say("heat"), class: isWide ? "heat small" : "heat" });
-  table.append(make("thead", {}, make("tr", {}, make("td", {}), ...texts.map((text, j) =>
-    make("th", { scope: "col", title: text }, j + 1)))));
-  const rows = texts.map((text, i) => make("tr", {},
-    make("th", { scope: "row", title: text }, make("span", {}, `${i + 1} ${text}`)),
-    ...texts.map((_, j) => cell(cosines[i][j], least, isWide))));
-  table.append(make("tbody", {}, ...rows));
-  const cells = rows.map((row) => [...row.querySelectorAll("td")]);
-  const find = (target) => {
-    const at = target.closest("tbody td");
-    return at && [at.parentElement.rowIndex - 1, at.cellIndex - 1];
-  };
-  const tell = (target) => {
-    const at = find(target);
-    if (at) $("cell").textContent = `${cosines[at[0]][at[1]].toFixed(4)}: ${texts[at[0]]} ↔ ${texts[at[1]]}`;
-  };
-  table.addEventListener("pointerover", (event) => tell(event.target));
-  table.addEventListener("focusin", (event) => tell(event.target));
-  table.addEventListener("keydown", (event) => {
-    const at = find(event.target);
-    const next = STEPS[event.key] && at && cells[at[0] + STEPS[event.key][0]]?.[at[1] + STEPS[event.key][1]];
-    if (!next) return;
-    event.preventDefault();
-    event.target.tabIndex = -1;
-    next.tabIndex = 0;
-    next.focus();
-  });
-  cells[0][0].tabIndex = 0;
+  fill($("heat"), html`<table role="grid" aria-label="${say("heat")}" class="heat ${isWide ? "small" : ""}">
+    <thead><tr><td></td>${texts.map((text, j) => html`<th scope="col" title="${text}">${j + 1}</th>`)}</tr></thead>
+    <tbody>${texts.map((text, i) => html`<tr>
+      <th scope="row" title="${text}"><span>${i + 1} ${text}</span></th>
+      ${cosines[i].map((cosine) => cell(cosine, least, isWide))}</tr>`)}</tbody></table>`);
+  $("heat").querySelector("tbody td").tabIndex = 0;
   $("cell").textContent = say("point");
-  $("heat").replaceChildren(table);
+  shown = { texts, cosines };
 }
 
-function cell(value, least, isWide) {
-  const share = least < 1 ? (value - least) / (1 - least) : 1;
-  const made = make("td", { tabindex: -1, class: share > 0.75 ? "hot" : share > 0.53 ? "warm" : "" });
-  made.style.setProperty("--share", `${Math.round(share * 100)}%`);
-  if (isWide) made.setAttribute("aria-label", value.toFixed(2));
-  else made.textContent = value.toFixed(2).replace(/^-?0\.00$/, "0").replace("0.", ".");
-  return made;
+function cell(cosine, least, isWide) {
+  const share = least < 1 ? (cosine - least) / (1 - least) : 1;
+  const kind = share > 0.75 ? "hot" : share > 0.53 ? "warm" : "";
+  const number = isWide ? "" : cosine.toFixed(2).replace(/^-?0\.00$/, "0").replace("0.", ".");
+  const label = isWide ? html`aria-label="${cosine.toFixed(2)}"` : "";
+  return html`<td tabindex="-1" class="${kind}" data-share="${share.toFixed(2)}" ${label}>${number}</td>`;
 }
+
+function tell({ target }) {
+  const at = target.closest("tbody td");
+  if (!at) return;
+  const [i, j] = [at.parentElement.rowIndex - 1, at.cellIndex - 1];
+  $("cell").textContent = `${shown.cosines[i][j].toFixed(4)}: ${shown.texts[i]} ↔ ${shown.texts[j]}`;
+}
+
+$("heat").addEventListener("pointerover", tell);
+$("heat").addEventListener("focusin", tell);
+$("heat").addEventListener("keydown", (event) => {
+  const [down, right] = STEPS[event.key] ?? [];
+  const at = event.target;
+  const next = at.closest("table")?.rows[at.parentElement.rowIndex + down]?.cells[at.cellIndex + right];
+  if (!next?.matches("tbody td")) return;
+  event.preventDefault();
+  at.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+});

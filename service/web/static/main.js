@@ -1,48 +1,54 @@
 // The page: which view is shown, the language, the theme, and the models.
-import * as compare from "./compare.js";
+import "./compare.js";
+import "./try.js";
+import { $, complain, guard } from "./dom.js";
 import * as fork from "./fork.js";
 import * as live from "./live.js";
 import * as models from "./models.js";
-import * as attempt from "./try.js";
 import { fetchJson } from "./service.js";
-import { fillExamples } from "./texts.js";
-import { $, complain, guard } from "./dom.js";
-import { speak, switchLanguage } from "./words.js";
+import * as snippets from "./snippets.js";
+import { watch } from "./state.js";
+import { putExample } from "./texts.js";
+import { speak } from "./words.js";
 
-const VIEWS = { try: attempt, compare, live, fork, models };
+const VIEWS = { try: { open: snippets.show }, compare: {}, live, fork, models };
 
 function show() {
-  const name = VIEWS[location.hash.slice(1)] ? location.hash.slice(1) : "try";
-  for (const each of document.querySelectorAll(".view")) each.hidden = each.id !== name;
-  $("texts-view").hidden = name !== "try" && name !== "compare";
-  for (const link of document.querySelectorAll("#views a")) {
-    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
-  }
+  const name = location.hash.slice(1) in VIEWS ? location.hash.slice(1) : "try";
+  for (const each of document.querySelectorAll("[data-views]")) each.hidden = !each.dataset.views.includes(name);
+  for (const link of $("views").children) link.ariaCurrent = link.hash === `#${name}` ? "page" : null;
   complain("");
-  for (const view of Object.values(VIEWS)) view.close?.();
   VIEWS[name].open?.();
+  watch(VIEWS[name].tell);
 }
 
-function useTheme(theme) {
-  document.documentElement.dataset.theme = theme;
-  localStorage.setItem("theme", theme);
-  document.dispatchEvent(new Event("theme"));
+const root = document.documentElement;
+const darkness = matchMedia("(prefers-color-scheme: dark)");
+if (localStorage.getItem("theme")) root.dataset.theme = localStorage.getItem("theme");
+$("theme").addEventListener("click", () => {
+  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : darkness.matches;
+  root.dataset.theme = isDark ? "light" : "dark";
+  localStorage.setItem("theme", root.dataset.theme);
+});
+
+for (const button of document.querySelectorAll("[data-language]")) {
+  button.addEventListener("click", () => {
+    speak(button.lang);
+    show();
+  });
+}
+for (const button of document.querySelectorAll("[data-example]")) {
+  button.addEventListener("click", () => {
+    putExample(button.lang);
+    $(location.hash === "#compare" ? "relate" : "embed").click();
+  });
 }
 
-function isDark() {
-  const chosen = document.documentElement.dataset.theme;
-  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-}
-
-const saved = localStorage.getItem("theme");
-if (saved) useTheme(saved);
-$("theme").addEventListener("click", () => useTheme(isDark() ? "light" : "dark"));
-$("language").addEventListener("click", () => guard(switchLanguage));
-
-await speak();
-fillExamples();
+speak(sessionStorage.getItem("language") ?? root.lang);
+putExample(root.lang);
 addEventListener("hashchange", show);
-document.addEventListener("language", show);
 show();
-guard(async () => models.use(await fetchJson("web/models")));
+guard(async () => {
+  models.use(await fetchJson("web/models"));
+  models.open();
+});

@@ -1,28 +1,53 @@
-// The map: each text a point, labelled with its number; the list of texts is beside it.
-import { $, drawn, make } from "./dom.js";
+// The map: each text a point on the two directions in which their vectors differ most, the list of texts beside it.
+import { $, fill, html } from "./dom.js";
 import { say } from "./words.js";
 
-const WIDTH = 640;
-const HEIGHT = 400;
+const SIZE = [640, 400];
 const MARGIN = 28;
+const ROUNDS = 1000;
 
-export function showMap(texts, { points, explained }) {
-  const place = [0, 1].map((axis) => scale(points.map((point) => point[axis]), axis ? HEIGHT : WIDTH));
-  const picture = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": say("map") });
-  points.forEach((point, index) => {
-    const [x, y] = [place[0](point[0]), HEIGHT - place[1](point[1])];
-    const label = texts[index];
-    picture.append(drawn("g", {},
-      drawn("title", {}, label),
-      drawn("circle", { cx: x, cy: y, r: 11 }),
-      drawn("text", { x, y: y + 4, "text-anchor": "middle" }, String(index + 1))));
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+const times = (matrix, vector) => matrix.map((row) => row.reduce((sum, value, k) => sum + value * vector[k], 0));
+
+// The first two principal components of vectors, of which only the products of all pairs are needed; and the share of
+// the variance that each shows.
+export function project(products) {
+  const means = products.map(mean);
+  let rest = products.map((row, i) => row.map((product, j) => product - means[i] - means[j] + mean(means)));
+  const trace = (matrix) => matrix.reduce((sum, row, i) => sum + row[i], 0);
+  const total = trace(rest);
+  const axes = SIZE.map(() => {
+    const [variance, axis] = strongest(rest);
+    rest = rest.map((row, i) => row.map((value, j) => value - variance * axis[i] * axis[j]));
+    return { share: total > 0 ? variance / total : 0, values: axis.map((each) => each * Math.sqrt(variance)) };
   });
-  const [first, second] = explained.map((share) => Math.round(share * 100));
-  $("map-note").textContent = say("map_shows", { first, second, both: first + second });
-  $("map").replaceChildren(picture, make("ol", { class: "key" }, ...texts.map((text) => make("li", {}, text))));
+  return axes;
+}
+
+// The largest eigenvalue and its eigenvector, by power iteration from the column that is longest.
+function strongest(matrix) {
+  const lengths = matrix.map((row) => Math.hypot(...row));
+  let [length, axis] = [0, matrix[lengths.indexOf(Math.max(...lengths))]];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    length = Math.hypot(...axis);
+    if (length < 1e-12) return [0, axis.map(() => 0)];
+    axis = times(matrix, axis.map((value) => value / length));
+  }
+  return [length, axis.map((value) => value / Math.hypot(...axis))];
+}
+
+export function showMap(texts, products) {
+  const axes = project(products);
+  const [x, y] = axes.map(({ values }, axis) => scale(values, SIZE[axis]));
+  const [first, second] = axes.map(({ share }) => Math.round(share * 100));
+  $("map-note").textContent = say("map_shows", { first, second });
+  fill($("map"), html`<svg viewBox="0 0 ${SIZE[0]} ${SIZE[1]}" role="img" aria-label="${say("map")}">
+    ${texts.map((text, index) => html`<g><title>${text}</title><circle cx="${x[index]}" cy="${y[index]}" r="11"/>
+      <text x="${x[index]}" y="${y[index] + 4}" text-anchor="middle">${index + 1}</text></g>`)}</svg>
+    <ol class="key">${texts.map((text) => html`<li>${text}</li>`)}</ol>`);
 }
 
 function scale(values, length) {
   const [least, most] = [Math.min(...values), Math.max(...values)];
-  return (value) => (most > least ? MARGIN + ((value - least) / (most - least)) * (length - 2 * MARGIN) : length / 2);
+  return values.map((value) => MARGIN + (length - 2 * MARGIN) * (most > least ? (value - least) / (most - least) : 0.5));
 }

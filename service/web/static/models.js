@@ -1,54 +1,50 @@
 // The models: what the selects offer, and a card of each.
-import { $, make } from "./dom.js";
+import { $, fill, html } from "./dom.js";
+import { changed } from "./texts.js";
 import { say } from "./words.js";
 
-let served = { models: [], limits: {} };
+let served = { models: [], facts: {} };
 
 export const chosen = () => served.models.find((each) => each.name === $("model").value) ?? served.models[0];
 // A request that names another model is ranked by the cosine of its vectors.
-export const ranker = () => (served.reranker ? undefined : $("model").value || undefined);
+export const ranker = () => (served.facts.reranker ? undefined : $("model").value || undefined);
 export const longestBatch = () => Math.max(0, ...served.models.map((each) => each.max_batch_tokens));
 
-export function use(found) {
-  served = found;
-  $("model-name").textContent = found.models.map((each) => each.name).join(", ");
-  $("model").replaceChildren(...found.models.map((each) => make("option", {}, each.name)));
-  $("model").addEventListener("change", offerPrompts);
+export function use({ models, limits, reranker, version }) {
+  served = { models, facts: { ...limits, reranker, version } };
+  $("model-name").textContent = models.map((each) => each.name).join(", ");
+  $("model").replaceChildren(...models.map((each) => new Option(each.name)));
   offerPrompts();
-  open();
 }
 
 function offerPrompts() {
-  const model = chosen();
-  const names = Object.keys(model.prompts);
-  const usual = say("usual", { name: model.default_prompt ?? say("none") });
-  $("prompt").replaceChildren(make("option", { value: "" }, usual), ...names.map((name) => make("option", {}, name)));
-  $("prompt").disabled = !names.length;
-  $("dimensions").max = model.dimensions;
-  $("dimensions").placeholder = model.dimensions;
-  document.dispatchEvent(new Event("texts"));
+  const { prompts, default_prompt, dimensions } = chosen();
+  const usual = say("usual", { name: default_prompt ?? say("none") });
+  $("prompt").replaceChildren(new Option(usual, ""), ...Object.keys(prompts).map((name) => new Option(name)));
+  $("prompt").disabled = $("prompt").options.length === 1;
+  $("dimensions").max = $("dimensions").placeholder = dimensions;
+  changed();
 }
+
+$("model").addEventListener("change", offerPrompts);
 
 export function open() {
-  $("cards").replaceChildren(...served.models.map(card));
-  $("limits").replaceChildren(...entries(served.limits), ...entries(served.version ? { reranker: served.reranker, version: served.version } : {}));
+  fill($("cards"), html`${served.models.map(card)}
+    <div class="card"><h2>${say("limits")}</h2>${list(served.facts)}</div>`);
 }
 
-function card(model) {
-  const { name, prompts, aliases, ...facts } = model;
-  const shown = {
-    ...facts,
-    cosine: `≥ ${model.cosine.toFixed(6)}`,
-    max_length: model.max_length ?? say("unlimited"),
-    aliases: aliases.join(", ") || say("none"),
-    prompts: Object.entries(prompts).map(([key, text]) => `${key}: ${JSON.stringify(text)}`).join("\n") || say("none"),
+function card({ name, ...facts }) {
+  const prompts = Object.entries(facts.prompts).map(([key, text]) => `${key}: ${JSON.stringify(text)}`).join("\n");
+  const written = {
+    cosine: `≥ ${facts.cosine.toFixed(6)}`,
+    max_length: facts.max_length ?? say("unlimited"),
+    truncation_side: say(`side.${facts.truncation_side}`),
+    aliases: facts.aliases.join(", "),
+    prompts,
   };
-  return make("div", { class: "card" }, make("h2", {}, name), make("dl", {}, ...entries(shown)));
+  return html`<div class="card"><h2>${name}</h2>${list({ ...facts, ...written })}</div>`;
 }
 
-function entries(facts) {
-  return Object.entries(facts).map(([name, value]) => {
-    const text = value === null || value === "" ? say("none") : typeof value === "number" ? value.toLocaleString() : value;
-    return make("div", {}, make("dt", {}, say(`fact.${name}`)), make("dd", {}, text));
-  });
-}
+const list = (facts) => html`<dl>${Object.entries(facts).map(([name, value]) => html`<div>
+  <dt>${say(`fact.${name}`)}</dt>
+  <dd>${typeof value === "number" ? value.toLocaleString() : value || say("none")}</dd></div>`)}</dl>`;

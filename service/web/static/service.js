@@ -7,29 +7,23 @@ const KEY = "key";
 export const base = () => new URL(".", document.baseURI).href;
 export const hasKey = () => sessionStorage.getItem(KEY) !== null;
 
-export async function ask(path, body) {
-  const key = sessionStorage.getItem(KEY);
-  const headers = { ...(body && { "Content-Type": "application/json" }), ...(key && { Authorization: `Bearer ${key}` }) };
-  let answer;
-  try {
-    answer = await fetch(base() + path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) });
-  } catch {
+export async function ask(path, body, signal) {
+  const headers = { ...(body && { "Content-Type": "application/json" }) };
+  if (hasKey()) headers.Authorization = `Bearer ${sessionStorage.getItem(KEY)}`;
+  const request = { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), signal };
+  const answer = await fetch(base() + path, request).catch(() => {
     throw new Error(say("unreachable"));
-  }
+  });
   if (answer.status === 401) {
     await askKey();
-    return ask(path, body);
+    return ask(path, body, signal);
   }
-  if (!answer.ok) throw new Error(await explain(answer));
-  return answer;
-}
-
-export const fetchJson = async (path, body) => (await ask(path, body)).json();
-
-async function explain(answer) {
+  if (answer.ok) return answer;
   const told = await answer.json().catch(() => ({}));
-  return `${answer.status}: ${told.message ?? told.error ?? answer.statusText}`;
+  throw new Error(`${answer.status}: ${told.message ?? told.error ?? answer.statusText}`);
 }
+
+export const fetchJson = async (...request) => (await ask(...request)).json();
 
 let asking;
 
@@ -37,18 +31,15 @@ let asking;
 function askKey() {
   asking ??= new Promise((resolve, reject) => {
     const dialog = $("door");
-    const refuse = () => reject(new Error(say("no_key")));
-    dialog.querySelector("form").onsubmit = (event) => {
-      event.preventDefault();
+    dialog.returnValue = $("key").value = "";
+    $("refused").hidden = !hasKey();
+    dialog.onclose = () => {
+      asking = undefined;
+      if (dialog.returnValue !== "use") reject(new Error(say("no_key")));
       sessionStorage.setItem(KEY, $("key").value.trim());
       resolve();
-      dialog.close();
     };
-    $("no-key").onclick = () => dialog.close();
-    dialog.onclose = refuse;
-    $("key").value = "";
-    $("refused").hidden = !hasKey();
     dialog.showModal();
-  }).finally(() => (asking = undefined));
+  });
   return asking;
 }

@@ -1,39 +1,42 @@
 // The state of the instance, asked for every two seconds while a view wants it and the tab is seen.
-import { base } from "./service.js";
+import { $ } from "./dom.js";
+import { fetchJson } from "./service.js";
+import { say } from "./words.js";
 
 const POLL_SECONDS = 2;
 const PATIENCE_SECONDS = 5;
 
-let timer;
-let watcher;
+let turn = 0;
+let reachedAt;
 
-export function watch(tell) {
-  unwatch();
-  watcher = tell;
-  poll();
-}
-
-export function unwatch() {
-  clearTimeout(timer);
-  watcher = undefined;
-}
-
-async function poll() {
-  const tell = watcher;
-  if (!document.hidden) {
-    const state = await fetchState();
-    if (tell !== watcher) return;
-    tell(state);
+export async function watch(tell) {
+  const mine = (turn += 1);
+  while (tell && mine === turn) {
+    const state = document.hidden ? null : await look();
+    if (state && mine === turn) tell(state);
+    await new Promise((resolve) => setTimeout(resolve, POLL_SECONDS * 1000));
   }
-  timer = setTimeout(poll, POLL_SECONDS * 1000);
 }
 
-// Without a key: it tells nothing of texts, as /metrics does not.
-async function fetchState() {
+async function look() {
   try {
-    const answer = await fetch(`${base()}web/state`, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_SECONDS * 1000) });
-    return answer.ok ? await answer.json() : { error: answer.status };
-  } catch {
-    return { error: 0 };
+    const state = await fetchJson("web/state", undefined, AbortSignal.timeout(PATIENCE_SECONDS * 1000));
+    reachedAt = new Date().toLocaleTimeString();
+    $("reach").textContent = say("updated", { time: reachedAt });
+    $("reach").className = "dim";
+    return state;
+  } catch (error) {
+    $("reach").textContent = `${error.message} ${reachedAt ? say("last_seen", { time: reachedAt }) : ""}`;
+    $("reach").className = "bad";
+    return null;
   }
 }
+
+export const age = (seconds) => {
+  const [days, hours, minutes] = [86400, 3600, 60].map((unit) => Math.floor(seconds / unit));
+  if (days) return `${days} d ${hours % 24} h`;
+  if (hours) return `${hours} h ${minutes % 60} min`;
+  return minutes ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.floor(seconds)} s`;
+};
+
+export const megabytes = (bytes) => `${Math.round(bytes / 2 ** 20)} MB`;

@@ -1,37 +1,9 @@
 // What a person wants embedded: texts, and the options that go with them.
 import { $, guard } from "./dom.js";
-import { say } from "./words.js";
-
-const EXAMPLES = {
-  en: {
-    query: "How do I keep plants alive?",
-    texts: `Water the tomatoes every morning, before the sun is high.
-Basil dies in the cold; bring it inside in October.
-A cactus needs hardly any water in winter.
-The train to Hamburg leaves at nine.
-Night buses run every thirty minutes.
-The ferry was cancelled because of the storm.
-Interest rates rose by a quarter of a point.
-The bank lends money to small companies.
-She sat on the bank of the river and read.
-Floccinaucinihilipilification \u{1F984} is a long word.`,
-  },
-  zh: {
-    query: "怎样养好植物？",
-    texts: `每天早上给番茄浇水。
-罗勒怕冷，十月要搬进屋里。
-仙人掌冬天几乎不需要浇水。
-开往汉堡的火车九点出发。
-夜班公交每三十分钟一班。
-因为暴风雨，渡轮取消了。
-利率上调了四分之一个百分点。
-银行向小公司提供贷款。
-她坐在河边看书。`,
-  },
-};
+import { WORDS, say } from "./words.js";
 
 // Beyond that, a heat map cannot be read and a page of chips cannot be scrolled.
-export const MAX_TEXTS = 50;
+const MAX_TEXTS = 50;
 
 export const texts = () => $("texts").value.split("\n").map((line) => line.trim()).filter(Boolean);
 
@@ -41,7 +13,8 @@ export function options() {
     model: $("model").value || undefined,
     prompt_name: $("prompt").value || undefined,
     dimensions: Number($("dimensions").value) || undefined,
-    ...(output === "base64" ? { encoding_format: "base64" } : output !== "float" && { output_dtype: output }),
+    encoding_format: output === "base64" ? output : undefined,
+    output_dtype: ["float", "base64"].includes(output) ? undefined : output,
   };
 }
 
@@ -52,48 +25,37 @@ export function few() {
   return found;
 }
 
-function changed() {
-  $("count").textContent = say("count", { count: texts().length });
-  document.dispatchEvent(new Event("texts"));
+export function changed() {
+  $("texts-view").dispatchEvent(new Event("input"));
 }
 
-function put(lines, query) {
+function put(lines) {
   $("texts").value = lines;
-  if (query) $("query").value = query;
   changed();
 }
 
-export function fillExamples() {
-  for (const button of document.querySelectorAll("[data-example]")) {
-    const example = EXAMPLES[button.dataset.example];
-    button.addEventListener("click", () => {
-      put(example.texts, example.query);
-      $(location.hash === "#compare" ? "relate" : "embed").click();
-    });
-  }
-  $("texts").addEventListener("input", changed);
-  $("file").addEventListener("change", () => guard(() => open($("file").files[0])));
-  const card = $("texts-view");
-  card.addEventListener("dragover", (event) => event.preventDefault());
-  card.addEventListener("drop", (event) => {
-    if (!event.dataTransfer.files.length) return;
-    event.preventDefault();
-    guard(() => open(event.dataTransfer.files[0]));
-  });
-  const example = EXAMPLES[document.documentElement.lang];
-  put(example.texts, example.query);
+export function putExample(language) {
+  $("query").value = WORDS[language]["example.query"];
+  put(WORDS[language]["example.texts"]);
 }
 
-async function open(file) {
+$("file").addEventListener("change", () => guard(() => open($("file").files[0])));
+$("texts-view").addEventListener("dragover", (event) => event.preventDefault());
+$("texts-view").addEventListener("drop", (event) => {
+  const [file] = event.dataTransfer.files;
   if (!file) return;
-  const text = await file.text();
+  event.preventDefault();
+  guard(() => open(file));
+});
+
+async function open(file) {
   const kind = file.name.split(".").pop().toLowerCase();
-  const read = { csv: readCsv, jsonl: readJsonLines }[kind] ?? ((all) => all.split("\n"));
-  put(read(text).map((each) => each.replace(/\s+/g, " ").trim()).filter(Boolean).join("\n"));
+  const read = { csv: readCsv, jsonl: readJsonLines }[kind] ?? ((text) => text.split("\n"));
+  put(read(await file.text()).map((each) => each.replace(/\s+/g, " ").trim()).filter(Boolean).join("\n"));
 }
 
 // The column `text`, else the first.
-export function readCsv(text) {
+function readCsv(text) {
   const rows = [[]];
   for (const [, quoted, plain, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^,\r\n"]*))(,|\r?\n|$)/g)) {
     if (quoted === undefined && !plain && !end) continue;
@@ -105,9 +67,10 @@ export function readCsv(text) {
 }
 
 // The member `text` of each object, else its first string.
-export function readJsonLines(text) {
+function readJsonLines(text) {
   return text.split("\n").filter((line) => line.trim()).map((line) => {
     const value = JSON.parse(line);
-    return typeof value === "string" ? value : value.text ?? Object.values(value).find((each) => typeof each === "string") ?? "";
+    const members = typeof value === "string" ? [value] : [value.text, ...Object.values(value)];
+    return members.find((each) => typeof each === "string") ?? "";
   });
 }
