@@ -60,9 +60,15 @@ class Client:
 
     @staticmethod
     def _command(program: Path) -> list[str | Path]:
-        environment = ENVIRONMENTS / program.parent.name
-        if not (environment / ".installed").exists():
-            programs.skip(f"needs {environment}; run make test-clients")
+        environment = find(program.parent.name)
         if program.suffix == ".cjs":
             return [environment / "bin/node", HERE / "node/runner.cjs", program]
         return [environment / "bin/python", "-P", HERE / "runner.py", program]
+
+
+def find(name: str) -> Path:
+    """Return an environment; skip the test where it is not installed."""
+    environment = ENVIRONMENTS / name
+    if not (environment / ".installed").exists():
+        programs.skip(f"needs {environment}; run make test-clients")
+    return environment
