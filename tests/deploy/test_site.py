@@ -105,7 +105,7 @@ def test_a_full_backlog_refuses_at_once_and_answers_the_rest(serve, nginx, port,
     assert is_right(afterwards, expected)
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/health", "/metrics", "/metrics/"])
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/health", "/metrics", "/metrics/", "/web/state"])
 def test_the_operations_routes_answer_this_machine_alone(serve, nginx, port, path):
     serve()
     nginx(replaced={f"listen 127.0.0.1:{port}": f"listen 0.0.0.0:{port}"})
@@ -131,6 +131,27 @@ def test_the_monitor_answers_probes_and_a_worker_where_there_is_none(serve, ngin
     assert (by_worker.status_code, set(by_worker.json())) == (200, {"status", "model"})
     assert all("X-Request-Id" in answer.headers for answer in (by_monitor, by_worker))
     assert "monitor" not in server.errors
+
+
+def test_an_operator_whose_address_is_allowed_sees_the_workers(serve, nginx, port):
+    """Also while clients hold every request that nginx takes."""
+    serve()
+    proxy = nginx(
+        replaced={
+            f"listen 127.0.0.1:{port}": f"listen 0.0.0.0:{port}",
+            "    deny  all;": "    allow 127.0.0.2;\n    deny  all;",
+            "limit_conn embeddings_requests 256;": "limit_conn embeddings_requests 1;",
+        }
+    )
+    operator = requests.Session()
+    operator.mount("http://", SourceAddress("127.0.0.2"))
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")  # its body never comes
+        proxy.wait_for(lambda: ask(port).status_code == 429)
+        state = operator.get(f"http://127.0.0.1:{port}/web/state", timeout=60)
+
+    assert state.status_code == 200
+    assert [worker["number"] for worker in state.json()["workers"]] == [1]
 
 
 def test_the_service_takes_the_headers_that_nginx_takes(serve, nginx, port):
