@@ -33,7 +33,6 @@ def test_a_file_of_another_release_is_not_kept(client):
 
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-cache"
-    assert client.get("/docs/x/start.js", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 200
     again = client.get("/docs/x/swagger-ui.css", headers={"If-None-Match": answer.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
 

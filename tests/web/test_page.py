@@ -110,7 +110,7 @@ def test_the_models_are_described(client):
 
     assert (model["name"], model["cosine"], model["dimensions"], model["aliases"]) == ("fake", 0.9999, 4, [])
     assert client.get("/web/models").json["limits"]["max_inputs"] == 2048
-    assert client.get("/web/models").json["reranker"] is None
+    assert client.get("/web/models").json["limits"]["reranker"] is None
 
 
 def test_a_process_alone_shows_its_own_state(client):

@@ -1,20 +1,20 @@
 // The page: which view is shown, the language, the theme, and the models.
 import "./compare.js";
+import "./snippets.js";
 import "./try.js";
 import { $, complain, guard } from "./dom.js";
 import * as fork from "./fork.js";
 import * as live from "./live.js";
 import * as models from "./models.js";
-import { fetchJson } from "./service.js";
-import * as snippets from "./snippets.js";
 import { watch } from "./state.js";
-import { putExample } from "./texts.js";
+import { changed, putExample } from "./texts.js";
 import { speak } from "./words.js";
 
-const VIEWS = { try: { open: snippets.show }, compare: {}, live, fork, models };
+const VIEWS = { try: {}, compare: {}, live, fork, models };
 
 function show() {
-  const name = location.hash.slice(1) in VIEWS ? location.hash.slice(1) : "try";
+  const asked = location.hash.slice(1);
+  const name = Object.hasOwn(VIEWS, asked) ? asked : "try";
   for (const each of document.querySelectorAll("[data-views]")) each.hidden = !each.dataset.views.includes(name);
   for (const link of $("views").children) link.ariaCurrent = link.hash === `#${name}` ? "page" : null;
   complain("");
@@ -34,6 +34,7 @@ $("theme").addEventListener("click", () => {
 for (const button of document.querySelectorAll("[data-language]")) {
   button.addEventListener("click", () => {
     speak(button.lang);
+    changed();
     show();
   });
 }
@@ -48,7 +49,4 @@ speak(sessionStorage.getItem("language") ?? root.lang);
 putExample(root.lang);
 addEventListener("hashchange", show);
 show();
-guard(async () => {
-  models.use(await fetchJson("web/models"));
-  models.open();
-});
+guard(models.load);

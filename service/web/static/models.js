@@ -1,20 +1,23 @@
 // The models: what the selects offer, and a card of each.
 import { $, fill, html } from "./dom.js";
+import { fetchJson } from "./service.js";
 import { changed } from "./texts.js";
 import { say } from "./words.js";
 
-let served = { models: [], facts: {} };
+let served = { models: [], limits: {} };
 
 export const chosen = () => served.models.find((each) => each.name === $("model").value) ?? served.models[0];
 // A request that names another model is ranked by the cosine of its vectors.
-export const ranker = () => (served.facts.reranker ? undefined : $("model").value || undefined);
+export const ranker = () => (served.limits.reranker ? undefined : $("model").value || undefined);
 export const longestBatch = () => Math.max(0, ...served.models.map((each) => each.max_batch_tokens));
 
-export function use({ models, limits, reranker, version }) {
-  served = { models, facts: { ...limits, reranker, version } };
-  $("model-name").textContent = models.map((each) => each.name).join(", ");
-  $("model").replaceChildren(...models.map((each) => new Option(each.name)));
+export async function load() {
+  served = await fetchJson("web/models");
+  const names = served.models.map((each) => each.name);
+  $("model-name").textContent = names.join(", ");
+  $("model").replaceChildren(...names.map((name) => new Option(name)));
   offerPrompts();
+  open();
 }
 
 function offerPrompts() {
@@ -30,7 +33,7 @@ $("model").addEventListener("change", offerPrompts);
 
 export function open() {
   fill($("cards"), html`${served.models.map(card)}
-    <div class="card"><h2>${say("limits")}</h2>${list(served.facts)}</div>`);
+    <div class="card"><h2>${say("limits")}</h2>${list(served.limits)}</div>`);
 }
 
 function card({ name, ...facts }) {

@@ -1,7 +1,7 @@
 // Try: embed the texts, and show where the time went and what the model read.
 import { chips } from "./chips.js";
 import { $, bar, fill, guard, html, legend } from "./dom.js";
-import { chosen } from "./models.js";
+import { chosen, load } from "./models.js";
 import { ask, fetchJson } from "./service.js";
 import { few, options } from "./texts.js";
 import { say } from "./words.js";
@@ -12,6 +12,7 @@ $("embed").addEventListener("click", () => guard(embed, $("embed")));
 
 async function embed() {
   const input = few();
+  if (!chosen()) await load();
   const { model, prompt_name, ...others } = options();
   const answer = await ask("v1/embeddings", { input, model, prompt_name, ...others });
   const { data, usage, truncated = [] } = await answer.json();
