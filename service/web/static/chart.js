@@ -43,7 +43,8 @@ function describe(place, names, unit) {
   const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(document.documentElement.lang);
   const amount = (value) => `${value} ${unit}`.trim();
   const told = (write) => (_, value) => (value === null ? "–" : write(value));
-  const axis = { stroke: () => color(place, "--dim"), grid: { stroke: () => color(place, "--line"), width: 1 }, ticks: { show: false } };
+  const grid = { stroke: () => color(place, "--line"), width: 1 };
+  const axis = { stroke: () => color(place, "--dim"), grid, ticks: { show: false } };
   return {
     width: place.clientWidth,
     height: HEIGHT,

@@ -15,17 +15,13 @@ $("ranking").addEventListener("submit", (event) => {
 
 async function relate() {
   const input = few();
-  const { data } = await fetchJson("v1/embeddings", { ...options(), output_dtype: undefined, encoding_format: "base64", input });
-  const vectors = data.map((each) => decode(each.embedding));
+  const { model, prompt_name, dimensions } = options();
+  const { data } = await fetchJson("v1/embeddings", { input, model, prompt_name, dimensions });
+  const vectors = data.map((each) => each.embedding);
   const products = vectors.map((a) => vectors.map((b) => a.reduce((sum, value, k) => sum + value * b[k], 0)));
   showHeat(input, products);
   showMap(input, products);
   if ($("query").value.trim()) await rank();
-}
-
-function decode(text) {
-  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt());
-  return new Float32Array(bytes.buffer);
 }
 
 async function rank() {

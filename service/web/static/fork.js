@@ -32,8 +32,11 @@ function story({ number, pid, started, steps }, wait, span, offset) {
   const marks = [started, steps.began, steps.imported, steps.loaded, steps.ready];
   const parts = STEPS.map((step, index) => [step, Math.max(0, marks[index + 1] - marks[index])])
     .filter(([, seconds]) => !Number.isNaN(seconds)); // a fork is known to a hundredth of a second
-  const told = parts.map(([step, seconds]) => `${say(`phase.${step}`)} ${seconds.toFixed(2)} s`);
-  const way = [say("forked_after", { seconds: offset.toFixed(2) }), ...told, ...(steps.ready ? [say("state.ready")] : [])];
+  const way = [
+    say("forked_after", { seconds: offset.toFixed(2) }),
+    ...parts.map(([step, seconds]) => `${say(`phase.${step}`)} ${seconds.toFixed(2)} s`),
+    ...(steps.ready ? [say("state.ready")] : []),
+  ];
   return html`<h3>${say("worker_line", { number, pid })}</h3>
     ${bar([["phase-wait", wait], ...parts.map(([step, seconds]) => [`phase-${step}`, seconds / span])])}
     <p class="story">${way.join(" → ")}</p>`;

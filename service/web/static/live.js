@@ -19,16 +19,15 @@ export function tell(state) {
   before = state;
 }
 
-const old = (worker) => before?.workers.find((each) => each.number === worker.number);
+const old = (worker) => before?.workers.find((each) => each.number === worker.number) ?? {};
+const refusals = ({ workers }) => workers.reduce((sum, each) => sum + each.refusals, 0);
 
 // How much a count rose a second; null where nothing is known, as after a restart of the instance.
-function rate(now, then, name, seconds) {
-  return then && seconds > 0 && now[name] >= then[name] ? (now[name] - then[name]) / seconds : null;
-}
+const rate = (now, then, seconds) => (seconds > 0 && now >= then ? (now - then) / seconds : null);
 
 function row(worker, state) {
   const [batches, batchTokens, tokens] = ["batches", "batch_tokens", "tokens"].map((name) =>
-    rate(worker, old(worker), name, state.now - before?.now));
+    rate(worker[name], old(worker)[name], state.now - before?.now));
   return [
     worker.number,
     worker.pid || null,
@@ -45,16 +44,15 @@ function row(worker, state) {
 
 function follow(state) {
   for (const worker of state.workers) {
-    const { pid, state: word } = old(worker) ?? worker;
+    const { pid, state: word } = { ...worker, ...old(worker) };
     if (pid !== worker.pid) note("replaced", { number: worker.number, old: pid, pid: worker.pid });
     else if (word !== worker.state) note("became", { number: worker.number, state: say(`state.${worker.state}`) });
   }
-  const [now, then] = [state, before].map(({ workers }) => ({ refusals: workers.reduce((sum, each) => sum + each.refusals, 0) }));
   history.push({
     at: Date.now() / 1000,
     p50: percentile(0.5, state.seconds, before.seconds),
     p95: percentile(0.95, state.seconds, before.seconds),
-    refusals: rate(now, then, "refusals", state.now - before.now),
+    refusals: rate(refusals(state), refusals(before), state.now - before.now),
   });
   history.splice(0, history.length - POINTS);
   const series = (name) => history.map((each) => each[name]);

@@ -16,12 +16,11 @@ export function project(products) {
   let rest = products.map((row, i) => row.map((product, j) => product - means[i] - means[j] + mean(means)));
   const trace = (matrix) => matrix.reduce((sum, row, i) => sum + row[i], 0);
   const total = trace(rest);
-  const axes = SIZE.map(() => {
+  return SIZE.map(() => {
     const [variance, axis] = strongest(rest);
     rest = rest.map((row, i) => row.map((value, j) => value - variance * axis[i] * axis[j]));
     return { share: total > 0 ? variance / total : 0, values: axis.map((each) => each * Math.sqrt(variance)) };
   });
-  return axes;
 }
 
 // The largest eigenvalue and its eigenvector, by power iteration from the column that is longest.
@@ -49,5 +48,6 @@ export function showMap(texts, products) {
 
 function scale(values, length) {
   const [least, most] = [Math.min(...values), Math.max(...values)];
-  return values.map((value) => MARGIN + (length - 2 * MARGIN) * (most > least ? (value - least) / (most - least) : 0.5));
+  const share = (value) => (most > least ? (value - least) / (most - least) : 0.5);
+  return values.map((value) => MARGIN + share(value) * (length - 2 * MARGIN));
 }

@@ -35,9 +35,9 @@ function askKey() {
     $("refused").hidden = !hasKey();
     dialog.onclose = () => {
       asking = undefined;
-      if (dialog.returnValue !== "use") reject(new Error(say("no_key")));
+      if (dialog.returnValue !== "use") return reject(new Error(say("no_key")));
       sessionStorage.setItem(KEY, $("key").value.trim());
-      resolve();
+      return resolve();
     };
     dialog.showModal();
   });

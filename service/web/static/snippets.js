@@ -67,7 +67,7 @@ $("copy").addEventListener("click", async () => {
   }
 });
 
-export function show() {
+function show() {
   $("count").textContent = say("count", { count: texts().length });
   $("snippet").textContent = WRITE[$("client").value](texts().length ? texts() : [""], options());
   $("copied").textContent = "";

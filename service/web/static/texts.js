@@ -39,16 +39,15 @@ export function putExample(language) {
   put(WORDS[language]["example.texts"]);
 }
 
-$("file").addEventListener("change", () => guard(() => open($("file").files[0])));
+$("file").addEventListener("change", () => guard(() => open($("file").files)));
 $("texts-view").addEventListener("dragover", (event) => event.preventDefault());
 $("texts-view").addEventListener("drop", (event) => {
-  const [file] = event.dataTransfer.files;
-  if (!file) return;
-  event.preventDefault();
-  guard(() => open(file));
+  if (event.dataTransfer.files.length) event.preventDefault();
+  guard(() => open(event.dataTransfer.files));
 });
 
-async function open(file) {
+async function open([file]) {
+  if (!file) return;
   const kind = file.name.split(".").pop().toLowerCase();
   const read = { csv: readCsv, jsonl: readJsonLines }[kind] ?? ((text) => text.split("\n"));
   put(read(await file.text()).map((each) => each.replace(/\s+/g, " ").trim()).filter(Boolean).join("\n"));
