@@ -28,7 +28,7 @@ ALLOWED = {
     "hosting": {"hosting", "errors", "logs", "metrics", "variables", "cpu"},
     "bulk": {"bulk", "engine", "errors", "settings", "logs", "cpu", "api.outputs", "hosting.malloc"},
     "api": {"api", "engine", "errors", "keys", "metrics"},
-    "web": {"web", "api.choices", "api.wire", "engine.engine"},
+    "web": {"web", "api.choices", "api.wire", "engine.engine", "engine.model", "errors"},
 }
 
 #: Packages of others, and the parts that may import them.

@@ -7,14 +7,19 @@ from base64 import b64encode
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
+import msgspec
+import numpy as np
 import orjson
 from flask import Blueprint, Flask, Response, current_app, request
 
 from service.api.choices import decide_cut
-from service.api.wire import engines, reply, reranker
+from service.api.wire import engines, read, reply, reranker
 from service.engine.engine import Engine
+from service.engine.model import Vectors
+from service.errors import InvalidInput
+from service.web.map import project
 from service.web.pages import Files
 
 routes = Blueprint("web", __name__)
@@ -36,6 +41,20 @@ SAYS = re.compile(r'data-say="([\w.-]+)"([^<>]*)></')
 #: What the page shows of a model as it is, and of the limits of an engine.
 FACTS = ("name", "revision", "fingerprint", "backend", "dtype", "cosine", "pooling", "max_length", "default_prompt")
 LIMITS = ("max_queue_tokens", "max_requests", "request_timeout")
+
+#: The map compares each vector with every other.
+MAX_VECTORS = 500
+
+#: Far above what a model gives, and small enough to be squared.
+MAX_COMPONENT = 1e6
+
+
+class Points(msgspec.Struct):
+    """Vectors, all of one length."""
+
+    HINTS: ClassVar = {"vectors": f"; send 1 to {MAX_VECTORS} lists of numbers"}
+
+    vectors: Annotated[list[list[float]], msgspec.Meta(min_length=1, max_length=MAX_VECTORS)]
 
 
 def register(app: Flask) -> None:
@@ -80,6 +99,12 @@ def models() -> Response:
     return reply({"models": [describe(each) for each in found], "limits": limits})
 
 
+@routes.post("/web/map")
+def create_map() -> Response:
+    """Return vectors as points of a plane."""
+    return reply(project(stack(read(Points).vectors))._asdict())
+
+
 def describe(engine: Engine) -> dict[str, Any]:
     """Return what is known of a model."""
     model = engine.model
@@ -91,6 +116,20 @@ def describe(engine: Engine) -> dict[str, Any]:
         "max_batch_tokens": engine.limits.max_batch_tokens or model.max_batch_tokens,
         "prompts": dict(model.prompts),
     }
+
+
+def stack(vectors: list[list[float]]) -> Vectors:
+    """Return float32 of shape (vectors, dimensions).
+
+    Raises:
+        InvalidInput: they are empty, differ in length, or are too large to be multiplied.
+    """
+    if not vectors[0] or len({len(each) for each in vectors}) > 1:
+        raise InvalidInput("vectors: send as many numbers for each, at least one", "vectors")
+    stacked = np.array(vectors, np.float64)
+    if np.abs(stacked).max() > MAX_COMPONENT:
+        raise InvalidInput(f"vectors: send numbers of at most {MAX_COMPONENT:.0e}", "vectors")
+    return stacked.astype(np.float32)
 
 
 @cache

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import requests
 
@@ -177,18 +176,6 @@ def test_texts_are_compared(page):
     assert page.locator(".heat tbody td").count() == 100
     assert page.locator("#map circle").count() == 10
     assert texts(page, "#ranked li")[0].startswith("Water the tomatoes")
-
-
-def test_the_map_shows_the_principal_components(page):
-    vectors = np.random.default_rng(0).normal(size=(20, 8))
-    centred = vectors - vectors.mean(axis=0)
-    _, lengths, axes = np.linalg.svd(centred)
-    script = "products => import(document.scripts[0].src.replace('main', 'map')).then((map) => map.project(products))"
-    found = page.evaluate(script, (vectors @ vectors.T).tolist())
-
-    points = np.array([axis["values"] for axis in found]).T
-    assert np.allclose(np.abs(points), np.abs(centred @ axes[:2].T), atol=1e-6)
-    assert np.allclose([axis["share"] for axis in found], lengths[:2] ** 2 / (lengths**2).sum())
 
 
 @pytest.mark.parametrize("lines", ["one", "alike\nalike\nalike", "a\nb"])

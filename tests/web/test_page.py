@@ -6,6 +6,7 @@ import re
 from base64 import b64encode
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from service import keys
@@ -103,6 +104,21 @@ def test_the_launchers_do_what_the_document_says():
     for command, importer, result in json.loads((STATIC / "launchers.json").read_text()):
         assert tried[command].startswith(importers.get(importer, "1 before the fork")), command
         assert tried[command].endswith(VERDICTS.get(result, "**works**")), command
+
+
+def test_vectors_become_points(client):
+    answer = client.post("/web/map", json={"vectors": [[1, 0], [-1, 0], [0, 0]]})
+
+    assert np.allclose(np.abs(answer.json["points"]), [[1, 0], [1, 0], [0, 0]])
+    assert answer.json["explained"] == [1, 0]
+
+
+@pytest.mark.parametrize("vectors", [[], ["?"], [[]], [[1], [1, 2]], [[None]], [[3e38]], [[1]] * 501])
+def test_what_is_no_list_of_vectors_is_refused(client, vectors):
+    answer = client.post("/web/map", json={"vectors": vectors})
+
+    assert answer.status_code == 400
+    assert answer.json["error"]["param"].startswith("vectors")
 
 
 def test_the_models_are_described(client):

@@ -20,7 +20,7 @@ async function relate() {
   const vectors = data.map((each) => each.embedding);
   const products = vectors.map((a) => vectors.map((b) => a.reduce((sum, value, k) => sum + value * b[k], 0)));
   showHeat(input, products);
-  showMap(input, products);
+  showMap(input, await fetchJson("web/map", { vectors }));
   if ($("query").value.trim()) await rank();
 }
 
