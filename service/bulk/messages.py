@@ -12,17 +12,29 @@ class Job(msgspec.Struct, frozen=True):
 
     Args:
         directory: where the parts go.
-        processes: how many share the cores.
         prompt: the name of the prompt that is put before texts; None for the model's default.
         dimensions: how many leading components are kept; None for all.
         type: of the components: float32, float16, int8 or binary.
     """
 
     directory: str
-    processes: int = 1
     prompt: str | None = None
     dimensions: int | None = None
     type: str = "float32"
+
+
+class Place(NamedTuple):
+    """Where a process runs.
+
+    Args:
+        number: of the process, from 1.
+        sharers: how many processes share the cores.
+        record: a file in the directory of the parts, which tells the process that takes its place which texts ended it.
+    """
+
+    number: int
+    sharers: int
+    record: str
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True):

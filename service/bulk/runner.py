@@ -3,7 +3,7 @@
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from service.bulk.interrupts import Interrupts
 from service.bulk.manifest import Manifest
 from service.bulk.messages import Done, Failed, Job, More, Ready, Task
 from service.bulk.messages import Progress as Step
-from service.bulk.processes import Device, Processes
+from service.bulk.pool import Device, Pool
+from service.bulk.processes import Processes
 from service.bulk.progress import Progress
 from service.bulk.shards import Shard, divide
 from service.bulk.sources import Source
@@ -25,6 +26,9 @@ from service.settings import Settings
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
+
+#: Starts a process for each of the devices, which are named.
+Start = Callable[[Load, Settings, Sequence[str], Job], Pool]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,9 +61,11 @@ class Run:
         source: the rows.
         load: loads the model of a process.
         settings: of the model.
+        start: starts the processes.
     """
 
-    def __init__(self, plan: Plan, source: Source, load: Load, settings: Settings) -> None:
+    def __init__(self, plan: Plan, source: Source, load: Load, settings: Settings, start: Start = Processes) -> None:
+        self._start = start
         self._plan = plan
         self._source = source
         self._load = load
@@ -81,28 +87,26 @@ class Run:
             # What was killed before may have been killed by an operator: only this run's own processes are evidence.
             parts.remove(self._plan.out.glob(".process-*"))
             options = self._plan.options
-            job = Job(
-                str(self._plan.out), len(self._plan.devices), options["prompt"], options["dimensions"], options["type"]
-            )
-            processes = Processes(self._load, self._settings, self._plan.devices, job)
+            job = Job(str(self._plan.out), options["prompt"], options["dimensions"], options["type"])
+            pool = self._start(self._load, self._settings, self._plan.devices, job)
             try:
-                self._begin(processes)
-                while processes.is_busy():
-                    self._turn(processes)
+                self._begin(pool)
+                while pool.is_busy():
+                    self._turn(pool)
             finally:
-                processes.close()
-            return self._end(processes)
+                pool.close()
+            return self._end(pool)
 
     @property
     def interrupted(self) -> bool:
         """Whether a signal ended the run."""
         return self._interrupts.count > 0
 
-    def _begin(self, processes: Processes) -> None:
+    def _begin(self, pool: Pool) -> None:
         """Wait for the models, and compare with what is there."""
         facts: list[Ready] = []
-        while len(facts) < len(processes.devices):
-            for device, message in processes.wait(POLL_SECONDS):
+        while len(facts) < len(pool.devices):
+            for device, message in pool.wait(POLL_SECONDS):
                 facts += [message] if isinstance(message, Ready) else []
                 self._hear(device, message)
             self._interrupts.raise_if_any()
@@ -126,10 +130,10 @@ class Run:
         elif old:
             manifest.check(old, self._manifest, self._plan.out)
 
-    def _turn(self, processes: Processes) -> None:
-        for device, message in processes.wait(POLL_SECONDS):
+    def _turn(self, pool: Pool) -> None:
+        for device, message in pool.wait(POLL_SECONDS):
             self._hear(device, message)
-        for device in processes.devices:
+        for device in pool.devices:
             if device.asks:
                 device.give(self._next(device))
         self._interrupts.raise_if_twice()
@@ -185,11 +189,11 @@ class Run:
         self.progress.failed += failed
         self.progress.skip(len(shard.texts), shard.position)
 
-    def _end(self, processes: Processes) -> Manifest:
+    def _end(self, pool: Pool) -> Manifest:
         self.progress.show(now=True)
         self.progress.end()
         done, out = self._manifest, self._plan.out
-        lost = [task for task in processes.lost if not self._is_there(task)]
+        lost = [task for task in pool.lost if not self._is_there(task)]
         done.parts = [self._parts[index] for index in sorted(self._parts)]
         done.rows, done.failed = (sum(getattr(part, name) for part in done.parts) for name in ("rows", "failed"))
         done.complete = not (self._interrupts.count or lost)

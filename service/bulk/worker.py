@@ -14,13 +14,13 @@ from itertools import cycle
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from service import cpu, logs
 from service.bulk.answers import AnswersPart
-from service.bulk.messages import Done, Failed, Job, More, Progress, Ready, Task
+from service.bulk.messages import Done, Failed, Job, More, Place, Progress, Ready, Task
 from service.bulk.parts import JsonlPart, Part
 from service.bulk.shards import unpack, windows
 from service.bulk.windows import Tokenized, embed, finish, tokenize
@@ -32,7 +32,7 @@ from service.engine.meter import Meter
 from service.engine.model import Model, Reading
 from service.engine.options import Options
 from service.engine.request import Request
-from service.errors import BulkFailed, ServiceError
+from service.errors import BulkFailed, ServiceError, first_line
 from service.hosting import malloc
 from service.settings import Settings
 
@@ -63,44 +63,60 @@ class Tally(Meter):
         return taken
 
 
-def work(link: Connection, load: Load, settings: Settings, number: int, job: Job) -> None:
+class Link(Protocol):
+    """How a process and its run speak to each other."""
+
+    def send(self, message: Any, /) -> None:
+        """Tell the run something."""
+
+    def recv_bytes(self) -> bytes:
+        """Wait for a task as MessagePack; it is empty if there are no more."""
+
+
+def work(link: Connection, load: Load, settings: Settings, place: Place, job: Job) -> None:
     """Run a device's process until there are no more tasks.
 
     Args:
         link: to the parent.
         load: loads the model.
         settings: with the device of this process.
-        number: of this process, from 1.
+        place: of this process.
         job: what to do.
     """
     for each in (signal.SIGINT, signal.SIGTERM):  # a terminal sends them to all; the parent asks for no more
         signal.signal(each, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    if not attend(link, load, settings, place, job):
+        os._exit(1)  # a thread may wait for a task that does not come
+
+
+def attend(link: Link, load: Load, settings: Settings, place: Place, job: Job) -> bool:
+    """Load the model and compute until there are no more tasks; return False if the run was told why that failed."""
     logs.set_up_logging()
     malloc.limit_malloc()
-    cpu.limit_tokenizers(cpu.share(job.processes))
+    cpu.limit_tokenizers(cpu.share(place.sharers))
     try:
-        _run(link, load(settings, number, job.processes), settings, number, job)
+        _run(link, load(settings, place.number, place.sharers), settings, place, job)
     except ServiceError as error:
         link.send(Failed(str(error)))
     except OSError as error:
         link.send(Failed(f"{job.directory}: {error.strerror or error}"))
-    except Exception:
-        log.exception("process %d failed", number)
-        link.send(Failed(f"process {number} failed; its traceback is above"))
+    except Exception as error:
+        log.exception("process %d failed", place.number)
+        link.send(Failed(f"process {place.number} failed, its log has the traceback: {first_line(error)}"))
     else:
-        return
-    os._exit(1)  # a thread may wait for a task that does not come
+        return True
+    return False
 
 
-def _run(link: Connection, model: Model, settings: Settings, number: int, job: Job) -> None:
+def _run(link: Link, model: Model, settings: Settings, place: Place, job: Job) -> None:
     _check(model, job)
     limits = Limits(
         max_batch_tokens=None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens,
         batch_timeout=None if settings.batch_timeout == "auto" else settings.batch_timeout,
     )
     tally = Tally()
-    host = Host(_end, malloc.trim, Path(job.directory) / f".process-{number}", blames_kills=True)
+    host = Host(_end, malloc.trim, Path(job.directory) / place.record, blames_kills=True)
     # Two lanes, for a window each: no batch has texts of two windows, and a part that is made again has the same bits.
     with closing(Engines([model, model], host, limits, tally)) as engines:
         engines.calibrate()
@@ -121,7 +137,7 @@ class Step(NamedTuple):
 class Worker:
     """Computes tasks with engines of one model, which take the windows in turn."""
 
-    def __init__(self, link: Connection, engines: Sequence[Engine], tally: Tally, job: Job) -> None:
+    def __init__(self, link: Link, engines: Sequence[Engine], tally: Tally, job: Job) -> None:
         self._link = link
         self._lock = threading.Lock()
         self._engines = cycle(engines)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.bulk import command, processes, shards
+from service.bulk import command, pool, shards
 
 MANUAL = (Path(__file__).parents[2] / "docs/corpora.md").read_text()
 
@@ -40,7 +40,7 @@ def test_the_manuals_commands_can_be_parsed(parser):
 def test_the_manuals_limits_are_those_of_the_code():
     assert f"{shards.MAX_SHARD_CHARACTERS:,} characters" in MANUAL
     assert f"{shards.WINDOW_ROWS} rows or {shards.MAX_WINDOW_CHARACTERS:,} characters" in MANUAL
-    assert f"After {processes.MAX_DEATHS} deaths" in MANUAL
-    assert (processes.MAX_FAILED_STARTS, "Three processes of a device" in MANUAL) == (3, True)
+    assert f"After {pool.MAX_DEATHS} deaths" in MANUAL
+    assert (pool.MAX_FAILED_STARTS, "Three processes of a device" in MANUAL) == (3, True)
     statuses = [command.ALL, command.SOME, command.NOTHING, command.INTERRUPTED]
     assert [int(each) for each in re.findall(r"^\| (\d+) \|", MANUAL, re.MULTILINE)] == statuses

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.bulk import processes
+from service.bulk import pool
 from service.engine.lane import Lane
 from service.engine.limits import Limits
 from service.engine.suspects import Suspects
@@ -136,7 +136,7 @@ def test_a_text_is_not_blamed_for_the_end_of_an_earlier_run(tmp_path, out):
 
 
 def test_a_part_over_which_too_many_processes_die_is_given_up(tmp_path, out, monkeypatch):
-    monkeypatch.setattr(processes, "MAX_DEATHS", 1)
+    monkeypatch.setattr(pool, "MAX_DEATHS", 1)
     texts = ["fine"] * 50 + ["deadly"] * 20
 
     done = corpus.embed(corpus.write(tmp_path / "a.jsonl", texts), out, corpus.load_slow)
