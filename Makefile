@@ -94,7 +94,7 @@ $(VENV)/.serves: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.tests: $(VENV)/.serves
-	$(call pinned,bulk otel test)
+	$(call pinned,bulk otel ray test)
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.tests

@@ -36,7 +36,7 @@ def test_the_service_tells_the_version_of_the_package():
 def test_every_package_that_the_service_imports_is_declared():
     imported = set.union(*(imports(path) for path in [*(ROOT / "service").rglob("*.py"), ROOT / "wsgi.py"]))
     foreign = imported - sys.stdlib_module_names - {"service", "uwsgi"}  # uwsgi exists inside its own server
-    foreign -= {"opentelemetry", "pyarrow"}  # of the extras otel and bulk
+    foreign -= {"opentelemetry", "pyarrow", "ray"}  # of the extras otel, bulk and ray
     distributions = packages_distributions()
 
     assert {distributions[name][0].lower().replace("_", "-") for name in foreign} == names(PROJECT["dependencies"])
@@ -52,8 +52,8 @@ def test_every_requirement_has_a_pin_in_its_section():
     """The sections are installed without looking at dependencies."""
     extras = PROJECT["optional-dependencies"]
     sections = {"torch build serve export": PROJECT["dependencies"]}
-    for extra, wanted in extras.items():  # the tests need traces and Parquet too, whose sections come before theirs
-        sections[f"torch build serve export {'bulk otel ' if extra == 'test' else ''}{extra}"] = wanted
+    for extra, wanted in extras.items():  # the tests need these three too, whose sections come before theirs
+        sections[f"torch build serve export {'bulk otel ray ' if extra == 'test' else ''}{extra}"] = wanted
     for section, requirements in sections.items():
         printed = subprocess.run(
             [ROOT / "scripts/pins", *section.split()], capture_output=True, text=True, check=True
