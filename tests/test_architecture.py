@@ -11,7 +11,7 @@ SERVICE = Path(__file__).parent.parent / "service"
 MODULES = sorted(path for path in SERVICE.rglob("*.py"))
 
 #: These may import everything.
-ROOTS = {"", "app", "__main__"}
+ROOTS = {"", "app", "embedder", "__main__"}
 
 #: What each other part of the service may import. A part is a folder, or a module beside the folders.
 ALLOWED = {
