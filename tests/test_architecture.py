@@ -44,6 +44,7 @@ ONLY = {
     "prometheus_client": {"metrics", "hosting.scrape", "hosting.roster"},
     "opentelemetry": {"hosting.spans"},
     "pyarrow": {"bulk.parquet"},
+    "ray": {"bulk.head", "bulk.cluster", "bulk.member"},
     "uwsgi": {"hosting.uwsgi"},
 }
 

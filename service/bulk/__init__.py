@@ -1,1 +1,4 @@
-"""Files of texts to files of vectors, on every device of a machine. Knows no HTTP; only ``parquet`` imports pyarrow."""
+"""Files of texts to files of vectors, on every device of a machine or a cluster.
+
+Knows no HTTP; only ``parquet`` imports pyarrow, only ``head``, ``cluster`` and ``member`` Ray.
+"""

@@ -4,6 +4,7 @@ import argparse
 import logging
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from service.bulk.runner import Plan, Run
 from service.bulk.shards import Shard, divide
 from service.bulk.sources import Source
 from service.bulk.worker import Load
+from service.engine.model import Model
 from service.errors import BulkFailed
 from service.settings import Settings
 
@@ -29,6 +31,9 @@ RESERVED = ("vector", "tokens", "truncated", "error")
 
 #: Rows without a vector whose reasons are shown.
 SHOWN_ERRORS = 10
+
+#: Does once what all processes of a machine need of the model; returns the settings with which they load it.
+Prepare = Callable[[Settings], Settings]
 
 DEVICES = re.compile(r"cpu(:[1-9]\d*)?|cuda(:\d+(,\d+)*)?")
 
@@ -48,18 +53,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--type", choices=["float32", "float16", "int8", "binary"], default="float32")
     parser.add_argument("--write", choices=["parquet", "jsonl"], default="parquet", help="default: %(default)s")
     parser.add_argument("--devices", metavar="DEVICES", help="cpu:N for N processes, cuda:0,1 (default: EMBED_DEVICE)")
+    parser.add_argument(
+        "--on", default="local", metavar="WHERE", help="local, ray, ray://HEAD:10001 or ray:ADDRESS (%(default)s)"
+    )
     parser.add_argument("--shard-rows", type=int, default=50_000, metavar="N", help="rows of a part (%(default)s)")
     parser.add_argument("--limit", type=int, metavar="N", help="embed the first N rows alone")
     parser.add_argument("--fresh", action="store_true", help="throw away the parts that are there")
     parser.add_argument("--dry-run", action="store_true", help="read the input and say what would be done")
 
 
-def run(options: argparse.Namespace, prepare: Callable[[Settings], Settings], load: Load) -> int:
+def run(options: argparse.Namespace, prepare: Prepare, load: Load) -> int:
     """Run the command.
 
     Args:
         options: of the command line.
-        prepare: does once what all processes need of the model, and returns the settings with which they load it.
+        prepare: see ``Prepare``.
         load: loads the model of a process.
 
     Raises:
@@ -79,9 +87,37 @@ def run(options: argparse.Namespace, prepare: Callable[[Settings], Settings], lo
     if len(settings.each_model()) > 1:
         raise BulkFailed("EMBED_MODEL has several models; name the one to use")
     _check_format(options.write)
-    settings = prepare(msgspec.structs.replace(settings, device=plan.devices[0]))
-    run = Run(plan, source, load, settings)
+    run = _run_on(options.on, plan, source, settings, prepare, load)
     return _tell(run.run(), run)
+
+
+def _run_on(where: str, plan: Plan, source: Source, settings: Settings, prepare: Prepare, load: Load) -> Run:  # noqa: PLR0913, PLR0917
+    """Return the run: with processes of this machine, or with actors of a Ray cluster."""
+    if where == "local":
+        return Run(plan, source, load, prepare(msgspec.structs.replace(settings, device=plan.devices[0])))
+    address = _address(where)
+    from service.bulk import head
+    from service.bulk.cluster import Cluster
+
+    head.require()
+    # This machine may be of another kind: it finds the commit, which is one for all. Each node prepares its own model.
+    backend = "torch" if plan.devices[0].startswith("cuda") else settings.backend
+    found = prepare(msgspec.structs.replace(settings, device="cpu", dtype="auto", backend=backend))
+    settings = msgspec.structs.replace(settings, revision=found.revision)
+    return Run(plan, source, partial(_prepare_and_load, prepare, load), settings, partial(Cluster, address))
+
+
+def _address(where: str) -> str:
+    """Return an address as Ray takes it."""
+    kind, _, address = where.partition(":")
+    if kind != "ray":
+        raise BulkFailed(f"--on {where}: expected local, ray, ray://HEAD:10001 or ray:ADDRESS")
+    return where if address.startswith("//") else address or "auto"
+
+
+def _prepare_and_load(prepare: Prepare, load: Load, settings: Settings, number: int, sharers: int) -> Model:
+    """Do on a node what a run on one machine does once, and load the model."""
+    return load(prepare(settings), number, sharers)
 
 
 def _check_format(write: str) -> None:

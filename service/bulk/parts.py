@@ -115,8 +115,8 @@ def count_failed(path: Path) -> int:
 
 
 def aside(path: Path) -> Path:
-    """Return where a part is written until it is finished: each process has its own place."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Return where a part is written until it is finished: each process of each machine has its own place."""
+    return path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.tmp")
 
 
 def publish(path: Path) -> None:

@@ -73,6 +73,7 @@ class Run:
         self.progress = Progress(source.size)
         self._interrupts = Interrupts()
         self._parts: dict[int, manifest.Part] = {}
+        self._model: Ready | None = None
         self._manifest: Manifest
         self._tasks: Iterator[Task]
 
@@ -103,17 +104,11 @@ class Run:
         return self._interrupts.count > 0
 
     def _begin(self, pool: Pool) -> None:
-        """Wait for the models, and compare with what is there."""
-        facts: list[Ready] = []
-        while len(facts) < len(pool.devices):
+        """Wait for the first model, and compare with what is there."""
+        while not (model := self._model):
             for device, message in pool.wait(POLL_SECONDS):
-                facts += [message] if isinstance(message, Ready) else []
                 self._hear(device, message)
             self._interrupts.raise_if_any()
-        fingerprints = {fact.fingerprint for fact in facts}
-        if len(fingerprints) > 1:
-            raise BulkFailed("the devices run the model in different dtypes; set EMBED_DTYPE to one that all have")
-        model = facts[0]
         made_by = {"fingerprint": model.fingerprint} | self._plan.options
         self._manifest = Manifest(
             model=model.model, revision=model.revision, made_by=made_by, inputs=self._source.paths
@@ -154,6 +149,10 @@ class Run:
 
     def _hear(self, device: Device, message: Any) -> None:
         match message:
+            case Ready():
+                self._model = self._model or message
+                if message.fingerprint != self._model.fingerprint:
+                    raise BulkFailed("the devices run different models or dtypes; EMBED_DTYPE names one that all have")
             case More():
                 device.asks = True
             case Step(rows, tokens, padded_tokens):

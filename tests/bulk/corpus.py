@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from service.bulk.processes import Processes
 from service.bulk.runner import Plan, Run
 from service.bulk.sources import Source
 from service.settings import Settings
@@ -93,13 +94,15 @@ def texts(count):
     return [f"{index - index % 5 // 4}".ljust(1 + index % 40, "x") for index in range(count)]
 
 
-def embed(path, out, loader=load, *, devices=("cpu",), fresh=False, settings=CPU, **options):  # noqa: PLR0913
+def embed(  # noqa: PLR0913  # each is what one test is about
+    path, out, loader=load, *, devices=("cpu",), fresh=False, settings=CPU, start=Processes, **options
+):
     asked = OPTIONS | options
     plan = Plan(
         out=out, options=asked, suffix="jsonl", devices=list(devices), shard_rows=asked["shard_rows"], fresh=fresh
     )
     source = Source([str(path)], "text", asked["columns"])
-    return Run(plan, source, loader, settings).run()
+    return Run(plan, source, loader, settings, start).run()
 
 
 def rows(out):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.bulk import command, pool, shards
+from service.bulk import cluster, command, pool, shards
 
 MANUAL = (Path(__file__).parents[2] / "docs/corpora.md").read_text()
 
@@ -32,7 +32,7 @@ def test_the_manual_has_every_option_with_its_default(parser):
 def test_the_manuals_commands_can_be_parsed(parser):
     commands = re.findall(r"^python -m service bulk (.*)$", MANUAL, re.MULTILINE)
 
-    assert len(commands) == 2
+    assert len(commands) == 3
     for each in commands:
         parser.parse_args(each.replace("'", "").split())
 
@@ -42,5 +42,6 @@ def test_the_manuals_limits_are_those_of_the_code():
     assert f"{shards.WINDOW_ROWS} rows or {shards.MAX_WINDOW_CHARACTERS:,} characters" in MANUAL
     assert f"After {pool.MAX_DEATHS} deaths" in MANUAL
     assert (pool.MAX_FAILED_STARTS, "Three processes of a device" in MANUAL) == (3, True)
+    assert f"after {cluster.STRAY_SECONDS:.0f} seconds" in MANUAL
     statuses = [command.ALL, command.SOME, command.NOTHING, command.INTERRUPTED]
     assert [int(each) for each in re.findall(r"^\| (\d+) \|", MANUAL, re.MULTILINE)] == statuses

@@ -1,0 +1,195 @@
+"""The devices of a Ray cluster: an actor for each. What a lost one has not finished is done by another."""
+
+import logging
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from service.bulk import head, parts, seats
+from service.bulk.messages import Job, Ready
+from service.bulk.pool import Device, Pool
+from service.bulk.seats import Seat
+from service.bulk.worker import Load
+from service.errors import BulkFailed
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: After this time others do the tasks of an actor for which the cluster has no room.
+STRAY_SECONDS = 60.0
+
+#: How often in a row an actor may die while it loads its model.
+MAX_STARTS = 3
+
+
+class Actor(Device):
+    """A process on a node."""
+
+    def __init__(self, number: int, seat: Seat) -> None:
+        super().__init__()
+        self.number = number
+        self.seat = seat
+        self.failed_starts = 0
+        self.since = 0.0
+        self.is_told = self.has_lost_node = False
+        self.handle: Any = None
+        self.heard: Any = None
+
+    def is_stray(self) -> bool:
+        """Tell whether its tasks should not wait for it."""
+        return not self.is_ready and (self.has_lost_node or time.monotonic() - self.since > STRAY_SECONDS)
+
+    def _send(self, message: bytes) -> None:
+        with head.answering():
+            self.handle.give.remote(message)
+
+
+class Cluster(Pool):
+    """The actors of a run.
+
+    Args:
+        address: as Ray takes it; ``auto`` for RAY_ADDRESS, else for the cluster that this machine belongs to.
+        load: loads the model of an actor.
+        settings: of the model.
+        devices: one for each actor, or ``auto``.
+        job: what they are told.
+
+    Raises:
+        BulkFailed: no cluster answers, or it has less than is asked for.
+    """
+
+    def __init__(self, address: str, load: Load, settings: Settings, devices: Sequence[str], job: Job) -> None:
+        super().__init__()
+        self._load = load
+        self._settings = settings
+        directory = Path(job.directory).absolute()
+        self._job = msgspec.structs.replace(job, directory=str(directory))
+        self._witness = directory / f".shared-{secrets.token_hex(8)}"
+        self._devices: list[Actor] = []
+        head.join(address)
+        try:
+            parts.remove(directory.glob(".shared-*"))
+            self._witness.touch()
+            places = seats.assign(head.nodes(), devices)
+            self._devices = [Actor(number, seat) for number, seat in enumerate(places, 1)]
+            for actor in self._devices:
+                self._start(actor)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def devices(self) -> Sequence[Actor]:
+        """All devices."""
+        return self._devices
+
+    def wait(self, seconds: float) -> Iterator[tuple[Device, Any]]:
+        """Yield what actors said within so many seconds.
+
+        Raises:
+            BulkFailed: an actor died again and again while it loaded its model, or the cluster is lost.
+        """
+        with head.answering():
+            self._pass_on()
+            refs = {actor.heard: actor for actor in self._devices if actor.tasks or not actor.has_ended}
+            for ref in _ready(list(refs), seconds):
+                actor = refs[ref]
+                for message in self._fetch(actor):
+                    actor.is_ready |= isinstance(message, Ready)
+                    yield actor, message
+
+    def is_busy(self) -> bool:
+        """Tell whether there is something to do; once an actor has heard that there is nothing, none is awaited."""
+        if any(actor.tasks or actor.again for actor in self._devices):
+            return True
+        ended = any(actor.has_ended for actor in self._devices)
+        return not ended or any(actor.is_ready and not actor.has_ended for actor in self._devices)
+
+    def close(self) -> None:
+        """End all actors, and leave the cluster."""
+        import ray
+
+        with suppress(BulkFailed), head.answering():  # a cluster that is lost has ended them itself
+            for actor in self._devices:
+                if actor.handle:
+                    ray.kill(actor.handle)
+        ray.shutdown()
+        parts.remove([self._witness])
+
+    def _start(self, actor: Actor) -> None:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        from service.bulk.member import Member
+
+        if actor.handle:
+            ray.kill(actor.handle)
+        actor.begin()
+        seat = actor.seat
+        settings = msgspec.structs.replace(self._settings, device=seat.device)
+        member = ray.remote(Member).options(
+            num_cpus=seat.cores,
+            num_gpus=int(seat.device == "cuda"),
+            max_concurrency=2,  # it is given a task while it is asked what it has to say
+            scheduling_strategy=NodeAffinitySchedulingStrategy(seat.node, soft=True),
+        )
+        actor.handle = member.remote(self._load, settings, actor.number, seat, self._job, self._witness.name)
+        actor.heard = actor.handle.hear.remote()
+        actor.since, actor.is_told = time.monotonic(), False
+
+    def _fetch(self, actor: Actor) -> list[Any]:
+        """Return what an actor said, and ask it again; replace it if it died."""
+        import ray
+
+        try:
+            messages: list[Any] = ray.get(actor.heard)
+        except ray.exceptions.RayError as error:
+            self._replace(actor, error)
+            return []
+        actor.heard = actor.handle.hear.remote()
+        return messages
+
+    def _replace(self, actor: Actor, error: Exception) -> None:
+        actor.failed_starts = 0 if actor.is_ready else actor.failed_starts + 1
+        reason = " ".join(str(error).split())
+        if actor.failed_starts == MAX_STARTS:
+            raise BulkFailed(f"process {actor.number} died {MAX_STARTS} times while it loaded the model: {reason}")
+        actor.has_lost_node = actor.seat.node not in {node.id for node in head.nodes()}
+        lost = "is lost with its node" if actor.has_lost_node else f"died: {reason}"
+        log.warning("process %d %s; what it has not finished is done again", actor.number, lost)
+        self._take_back(actor)
+        self._start(actor)
+
+    def _pass_on(self) -> None:
+        """Let others do the tasks of actors that do not come back soon; start one again if all others have ended."""
+        for actor in self._devices:
+            if not actor.is_stray():
+                continue
+            if not actor.is_told:
+                log.warning("process %d waits for room in the cluster; the others go on", actor.number)
+                actor.is_told = True
+            other = _find_other(self._devices) if actor.again else None
+            if other:
+                if other.has_ended:
+                    self._start(other)
+                other.again.extend(actor.again)
+                actor.again.clear()
+
+
+def _ready(refs: list[Any], seconds: float) -> list[Any]:
+    """Wait for one answer, and return all that are there."""
+    import ray
+
+    return list(ray.wait(refs, num_returns=len(refs), timeout=0)[0]) if ray.wait(refs, timeout=seconds)[0] else []
+
+
+def _find_other(actors: Sequence[Actor]) -> Actor | None:
+    """Return an actor that will ask for more; if there is none, one that has ended."""
+    asking = [actor for actor in actors if actor.is_ready and not actor.has_ended]
+    ended = [actor for actor in actors if actor.has_ended and not actor.tasks]
+    return min(asking, key=lambda actor: len(actor.again) + len(actor.tasks), default=None) or next(iter(ended), None)

@@ -1,0 +1,88 @@
+"""The head of a Ray cluster: joining the cluster, and who belongs to it."""
+
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from service.bulk.seats import Node
+from service.errors import BulkFailed, first_line
+
+#: How long an address may take to accept a connection.
+CONNECT_SECONDS = 10.0
+
+#: Ray reads these when it is imported. It has 20 tries of 40 s for an address that accepts and says nothing.
+DEFAULTS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_NUM_REDIS_GET_RETRIES": "1"}
+
+
+def join(address: str) -> None:
+    """Join a cluster.
+
+    Raises:
+        BulkFailed: nobody answers, or Ray refuses.
+    """
+    ray = require()
+    _reach(os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address)
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(address, logging_level=logging.WARNING, log_to_driver=False)
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        raise BulkFailed(f"--on ray: no cluster at {address}: {first_line(error)}") from None
+    finally:
+        signal.signal(signal.SIGTERM, handler)  # Ray's exits, and leaves the parts under way
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Say so if the cluster is lost.
+
+    Raises:
+        BulkFailed: it is.
+    """
+    import ray
+
+    try:
+        yield
+    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        raise BulkFailed(f"the cluster is lost: {first_line(error)}; run the same command to go on") from None
+
+
+def require() -> Any:
+    """Return Ray.
+
+    Raises:
+        BulkFailed: it is not installed.
+    """
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ImportError:
+        raise BulkFailed("--on ray needs the extra ray: pip install '.[ray]', on every node") from None
+    return ray
+
+
+def _reach(address: str) -> None:
+    """Refuse an address to which nobody listens, for which Ray would wait for minutes."""
+    url = urlsplit(address if "://" in address else f"//{address}")
+    with suppress(ValueError):  # Ray says what is wrong with it
+        if url.hostname and url.port:
+            try:
+                socket.create_connection((url.hostname, url.port), CONNECT_SECONDS).close()
+            except OSError as error:
+                raise BulkFailed(f"--on ray: nobody answers at {address}: {error.strerror or error}") from None
+
+
+def nodes() -> list[Node]:
+    """Return the nodes that are alive."""
+    import ray
+
+    return [
+        Node(node["NodeID"], int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
+        for node in ray.nodes()
+        if node["Alive"]
+    ]

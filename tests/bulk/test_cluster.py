@@ -1,0 +1,221 @@
+"""A run on a Ray cluster of several nodes, all on this machine and on loopback."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service import __main__ as command
+from service.bulk import head
+from service.bulk.cluster import Cluster
+from service.bulk.member import Member
+from service.bulk.messages import Failed, Job
+from service.bulk.seats import Seat
+from service.errors import BulkFailed
+from service.settings import Settings
+from tests import test_embedder
+from tests.bulk import corpus
+from tests.bulk.test_runner import wait_for
+from tests.fakes import vector_of
+from tests.programs import skip
+
+#: Ray leaves files to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+ROOT = Path(__file__).parents[2]
+
+#: Loopback only; nodes import this project from here.
+ENVIRON = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "PYTHONPATH": str(ROOT),
+    "GRPC_ENABLE_FORK_SUPPORT": "0",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "2",
+}
+
+#: Ray ends the process of a run that loses its head.
+PROGRAM = """
+import sys
+from functools import partial
+from pathlib import Path
+from service.bulk.cluster import Cluster
+from tests import test_embedder
+from tests.bulk import corpus
+corpus.embed(Path(sys.argv[1]), Path(sys.argv[2]), corpus.load_slow, start=partial(Cluster, sys.argv[3]))
+"""
+
+#: A node that was killed is noticed after 2 seconds.
+CHECKS = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+
+NODE = {"num_gpus": 0, "node_ip_address": "127.0.0.1", "object_store_memory": 100 * 2**20}
+
+
+class Nodes:
+    """A cluster of a head and further nodes with a core each."""
+
+    def __init__(self, count, head_cores=0):
+        from ray.cluster_utils import Cluster
+
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        arguments = {
+            "num_cpus": head_cores,
+            "include_dashboard": False,
+            "ray_client_server_port": port,
+            "_system_config": CHECKS,
+        }
+        self._cluster = Cluster(initialize_head=True, head_node_args=NODE | arguments)
+        self.address, self.client = self._cluster.address, f"ray://127.0.0.1:{port}"
+        self.nodes = []
+        for _ in range(count):
+            self.add()
+        wait_for(lambda: not socket.socket().connect_ex(("127.0.0.1", port)))
+
+    def add(self):
+        self.nodes.append(self._cluster.add_node(num_cpus=1, **NODE))
+
+    def kill(self):
+        self._cluster.remove_node(self.nodes.pop(), allow_graceful=False)
+
+    def stop(self):
+        self._cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRON.items():
+            patch.setenv(name, value)
+        try:
+            head.require()
+        except BulkFailed as error:
+            skip(str(error))
+        nodes = Nodes(2)
+        yield nodes
+        nodes.stop()
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+def test_a_cluster_writes_what_one_machine_writes(tmp_path, out, nodes):
+    path = corpus.write(tmp_path / "a.jsonl", corpus.texts(500))
+    corpus.embed(path, tmp_path / "local")
+
+    done = corpus.embed(path, out, devices=["auto"], start=partial(Cluster, nodes.address))
+
+    assert corpus.rows(out) == corpus.rows(tmp_path / "local")
+    assert json.loads((out / "_manifest.json").read_text()) == json.loads(
+        (tmp_path / "local/_manifest.json").read_text()
+    )
+    assert (done.complete, done.rows) == (True, 500)
+    assert [path.name for path in out.glob(".*")] == [".lock"]
+
+
+def test_a_text_that_ends_processes_is_a_bad_row(tmp_path, out, nodes):
+    texts = corpus.texts(120)
+    texts[60] = "deadly"
+    path = corpus.write(tmp_path / "a.jsonl", texts)
+
+    done = corpus.embed(path, out, corpus.load_slow, devices=["auto"], start=partial(Cluster, nodes.address))
+
+    assert [row["id"] for row in corpus.rows(out) if row["error"]] == ["d60"]
+    assert (done.complete, done.rows, done.failed) == (True, 120, 1)
+
+
+def test_a_node_that_is_killed_loses_no_row(tmp_path, out, nodes):
+    path = corpus.write(tmp_path / "a.jsonl", corpus.texts(5000))
+    killer = when(out, 20, nodes.kill)
+
+    done = corpus.embed(path, out, corpus.load_slow, devices=["auto"], start=partial(Cluster, nodes.address))
+
+    killer.join()
+    nodes.add()
+    assert (done.complete, done.rows, done.failed) == (True, 5000, 0)
+    assert [row["vector"] for row in corpus.rows(out)] == [vector_of(text) for text in corpus.texts(5000)]
+
+
+def when(out, parts, act):
+    """Start a thread that acts once so many parts are there."""
+
+    def wait():
+        wait_for(lambda: len(list(out.glob("part-*"))) >= parts)
+        act()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+@pytest.mark.model
+def test_the_command_gives_the_vectors_of_the_model(tmp_path, nodes, cache, monkeypatch):
+    monkeypatch.setenv("EMBED_CACHE_DIR", str(cache))
+    texts = ["Hello, world", "a longer text about boats", "Hello, world", "你好"]
+    path = str(corpus.write(tmp_path / "a.jsonl", texts))
+    options = ["bulk", path, "--id", "id", "--shard-rows", "1", "--write", "jsonl", "--out"]
+
+    assert command.main([*options, str(tmp_path / "local")]) == 0
+    assert command.main([*options, str(tmp_path / "ray"), "--on", f"ray:{nodes.address}"]) == 0
+
+    assert [row["id"] for row in corpus.rows(tmp_path / "ray")] == ["d0", "d1", "d2", "d3"]
+    ours, theirs = corpus.vectors(tmp_path / "ray"), corpus.vectors(tmp_path / "local")
+    assert np.sum(ours * theirs, axis=1).min() > 0.9999
+
+
+def test_a_run_whose_head_was_lost_goes_on_with_another(tmp_path, out, nodes):
+    path = corpus.write(tmp_path / "a.jsonl", corpus.texts(5000))
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    first = Nodes(0, head_cores=1)
+    process = subprocess.Popen([sys.executable, program, path, out, first.address])
+    wait_for(lambda: len(list(out.glob("part-*"))) >= 20)
+
+    first.stop()
+
+    assert process.wait(60) != 0
+    there = {part.name: part.stat().st_ino for part in out.glob("part-*")}
+    assert 20 <= len(there) < 100
+    done = corpus.embed(path, out, corpus.load_slow, devices=["auto"], start=partial(Cluster, nodes.client))
+    assert (done.complete, done.rows) == (True, 5000)
+    assert there.items() <= {part.name: part.stat().st_ino for part in out.glob("part-*")}.items()
+
+
+@pytest.mark.model
+def test_the_manuals_ray_program_gives_the_vectors(nodes, cache, reference):
+    program = test_embedder.example("Ray Data")
+    settings = f"""{{"cache_dir": {str(cache)!r}, "dtype": "float32", """  # a node has variables of its own
+    program = program.replace("fn_constructor_kwargs={", f"fn_constructor_kwargs={settings}")
+
+    printed = test_embedder.run(program, cache, RAY_ADDRESS=nodes.address)
+
+    assert printed.keys() == {1, 2}
+    expected = reference.encode(["Hello, world", "你好,世界"])[:, :4]
+    np.testing.assert_allclose([printed[1], printed[2]], expected, atol=1e-5)
+
+
+@pytest.mark.usefixtures("nodes")
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])
+def test_an_address_to_which_nobody_listens_is_refused(tmp_path, out, form):
+    path = corpus.write(tmp_path / "a.jsonl", ["fine"])
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = form.format(free.getsockname()[1])
+
+    with pytest.raises(BulkFailed, match=f"--on ray: nobody answers at {address}: Connection refused"):
+        corpus.embed(path, out, start=partial(Cluster, address))
+
+
+def test_a_node_that_does_not_see_the_directory_says_so(tmp_path):
+    member = Member(corpus.load, Settings(), 1, Seat("a", "cpu", 1), Job(str(tmp_path / "elsewhere")), ".shared-1")
+
+    [said] = member.hear()
+
+    assert isinstance(said, Failed)
+    assert said.reason.startswith(f"the node {os.uname().nodename} does not see")
