@@ -5,12 +5,14 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from service.bulk import head, parts, seats
+from service.bulk.member import Member, load_beside
 from service.bulk.messages import Job, Ready
 from service.bulk.pool import Device, Pool
 from service.bulk.seats import Seat
@@ -65,11 +67,11 @@ class Cluster(Pool):
 
     def __init__(self, address: str, load: Load, settings: Settings, devices: Sequence[str], job: Job) -> None:
         super().__init__()
-        self._load = load
         self._settings = settings
         directory = Path(job.directory).absolute()
         self._job = msgspec.structs.replace(job, directory=str(directory))
         self._witness = directory / f".shared-{secrets.token_hex(8)}"
+        self._load = partial(load_beside, self._witness, load)
         self._devices: list[Actor] = []
         head.join(address)
         try:
@@ -77,8 +79,9 @@ class Cluster(Pool):
             self._witness.touch()
             places = seats.assign(head.nodes(), devices)
             self._devices = [Actor(number, seat) for number, seat in enumerate(places, 1)]
-            for actor in self._devices:
-                self._start(actor)
+            with head.answering():
+                for actor in self._devices:
+                    self._start(actor)
         except BaseException:
             self.close()
             raise
@@ -125,8 +128,6 @@ class Cluster(Pool):
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        from service.bulk.member import Member
-
         if actor.handle:
             ray.kill(actor.handle)
         actor.begin()
@@ -138,7 +139,7 @@ class Cluster(Pool):
             max_concurrency=2,  # it is given a task while it is asked what it has to say
             scheduling_strategy=NodeAffinitySchedulingStrategy(seat.node, soft=True),
         )
-        actor.handle = member.remote(self._load, settings, actor.number, seat, self._job, self._witness.name)
+        actor.handle = member.remote(self._load, settings, actor.number, seat, self._job)
         actor.heard = actor.handle.hear.remote()
         actor.since, actor.is_told = time.monotonic(), False
 
@@ -156,7 +157,7 @@ class Cluster(Pool):
 
     def _replace(self, actor: Actor, error: Exception) -> None:
         actor.failed_starts = 0 if actor.is_ready else actor.failed_starts + 1
-        reason = " ".join(str(error).split())
+        reason = head.tell(error)
         if actor.failed_starts == MAX_STARTS:
             raise BulkFailed(f"process {actor.number} died {MAX_STARTS} times while it loaded the model: {reason}")
         actor.has_lost_node = actor.seat.node not in {node.id for node in head.nodes()}

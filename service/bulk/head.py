@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from service.bulk.seats import Node
-from service.errors import BulkFailed, first_line
+from service.errors import BulkFailed
 
 #: How long an address may take to accept a connection.
 CONNECT_SECONDS = 10.0
@@ -31,24 +31,26 @@ def join(address: str) -> None:
     try:
         ray.init(address, logging_level=logging.WARNING, log_to_driver=False)
     except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-        raise BulkFailed(f"--on ray: no cluster at {address}: {first_line(error)}") from None
+        raise BulkFailed(f"--on ray: no cluster at {address}: {tell(error)}") from None
     finally:
         signal.signal(signal.SIGTERM, handler)  # Ray's exits, and leaves the parts under way
 
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Say so if the cluster is lost.
+    """Say so if the cluster is lost, or cannot run what this machine has.
 
     Raises:
-        BulkFailed: it is.
+        BulkFailed: it is so.
     """
     import ray
 
     try:
         yield
+    except ImportError as error:  # Ray Client raises what its server raised
+        raise BulkFailed(f"the head of the cluster lacks this project, or a part of it: {error}") from None
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
-        raise BulkFailed(f"the cluster is lost: {first_line(error)}; run the same command to go on") from None
+        raise BulkFailed(f"the cluster is lost: {tell(error)}; run the same command to go on") from None
 
 
 def require() -> Any:
@@ -64,6 +66,13 @@ def require() -> Any:
     except ImportError:
         raise BulkFailed("--on ray needs the extra ray: pip install '.[ray]', on every node") from None
     return ray
+
+
+def tell(error: Exception) -> str:
+    """Return what Ray says in one line: of a traceback the last."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    is_traceback = any("Traceback" in line or "^^^" in line for line in lines)
+    return lines[-1] if is_traceback else " ".join(lines)
 
 
 def _reach(address: str) -> None:

@@ -7,9 +7,11 @@ from queue import SimpleQueue
 from typing import Any
 
 from service import cpu
-from service.bulk.messages import Failed, Job, Place
+from service.bulk.messages import Job, Place
 from service.bulk.seats import Seat
 from service.bulk.worker import Load, attend
+from service.engine.model import Model
+from service.errors import BulkFailed
 from service.settings import Settings
 
 
@@ -49,13 +51,17 @@ class Member:
         number: of this process, from 1.
         seat: what it may take of its node.
         job: what to do.
-        witness: a file in the directory of the parts, which every node must see.
     """
 
-    def __init__(self, load: Load, settings: Settings, number: int, seat: Seat, job: Job, witness: str) -> None:  # noqa: PLR0913, PLR0917  # Ray starts it
+    def __init__(self, load: Load, settings: Settings, number: int, seat: Seat, job: Job) -> None:  # Ray starts it
+        import ray
+
         self._mail = Mail()
-        arguments = (load, settings, number, seat, job, witness)
-        threading.Thread(target=self._work, args=arguments, name="worker", daemon=True).start()
+        sharers = max(1, -(-cpu.cores() // max(1, seat.cores)))
+        # A node that was lost says nothing about the texts: only who comes to the same node learns from the record.
+        record = f".process-{number}-{ray.get_runtime_context().get_node_id()}"
+        arguments = (self._mail, load, settings, Place(number, sharers, record), job)
+        threading.Thread(target=attend, args=arguments, name="worker", daemon=True).start()
 
     def give(self, task: bytes) -> None:
         """Hand over a task as MessagePack; an empty one says that there are no more."""
@@ -65,15 +71,14 @@ class Member:
         """Wait until the worker says something, and return all that it said."""
         return self._mail.take()
 
-    def _work(self, load: Load, settings: Settings, number: int, seat: Seat, job: Job, witness: str) -> None:  # noqa: PLR0913, PLR0917
-        import ray
 
-        if not (Path(job.directory) / witness).exists():
-            host = os.uname().nodename
-            said = f"the node {host} does not see what this machine writes into {job.directory}"
-            self._mail.send(Failed(f"{said}: --out must be a directory that this machine and all nodes share"))
-            return
-        sharers = max(1, -(-cpu.cores() // max(1, seat.cores)))
-        # A node that was lost says nothing about the texts: only who comes to the same node learns from the record.
-        record = f".process-{number}-{ray.get_runtime_context().get_node_id()}"
-        attend(self._mail, load, settings, Place(number, sharers, record), job)
+def load_beside(witness: Path, load: Load, settings: Settings, number: int, sharers: int) -> Model:
+    """Load the model where a file in the directory of the parts is seen.
+
+    Raises:
+        BulkFailed: it is not: the directory is not shared.
+    """
+    if not witness.exists():
+        said = f"the node {os.uname().nodename} does not see what this machine writes into {witness.parent}"
+        raise BulkFailed(f"{said}: --out must be a directory that this machine and all nodes share")
+    return load(settings, number, sharers)

@@ -83,6 +83,10 @@ def load_never(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def load_mixed(_, number, *__):
+    return Renamed() if number == 2 else FakeModel()
+
+
 def write(path, texts):
     lines = [json.dumps({"id": f"d{index}", "text": text}) for index, text in enumerate(texts)]
     path.write_text("\n".join(lines) + "\n")

@@ -1,7 +1,7 @@
 """A run on a Ray cluster of several nodes, all on this machine and on loopback."""
 
 import json
-import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,9 +15,7 @@ import pytest
 from service import __main__ as command
 from service.bulk import head
 from service.bulk.cluster import Cluster
-from service.bulk.member import Member
-from service.bulk.messages import Failed, Job
-from service.bulk.seats import Seat
+from service.bulk.member import load_beside
 from service.errors import BulkFailed
 from service.settings import Settings
 from tests import test_embedder
@@ -47,7 +45,8 @@ from pathlib import Path
 from service.bulk.cluster import Cluster
 from tests import test_embedder
 from tests.bulk import corpus
-corpus.embed(Path(sys.argv[1]), Path(sys.argv[2]), corpus.load_slow, start=partial(Cluster, sys.argv[3]))
+done = corpus.embed(Path(sys.argv[1]), Path(sys.argv[2]), corpus.load_slow, start=partial(Cluster, sys.argv[3]))
+sys.exit(0 if done.complete else 130)
 """
 
 #: A node that was killed is noticed after 2 seconds.
@@ -170,17 +169,33 @@ def test_the_command_gives_the_vectors_of_the_model(tmp_path, nodes, cache, monk
     assert np.sum(ours * theirs, axis=1).min() > 0.9999
 
 
+def start(path, out, nodes):
+    """Start a run in a process of its own."""
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, path, out, nodes.address])
+
+
+def test_a_signal_finishes_the_parts_under_way(tmp_path, out, nodes):
+    process = start(corpus.write(tmp_path / "a.jsonl", corpus.texts(5000)), out, nodes)
+    wait_for(lambda: list(out.glob("part-*")))
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(60) == 130
+    manifest = json.loads((out / "_manifest.json").read_text())
+    assert not manifest["complete"]
+    assert 0 < manifest["rows"] == len(corpus.rows(out)) < 5000
+    assert list(out.glob(".part*")) == []
+
+
 def test_a_run_whose_head_was_lost_goes_on_with_another(tmp_path, out, nodes):
     path = corpus.write(tmp_path / "a.jsonl", corpus.texts(5000))
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
     first = Nodes(0, head_cores=1)
-    process = subprocess.Popen([sys.executable, program, path, out, first.address])
+    process = start(path, out, first)
     wait_for(lambda: len(list(out.glob("part-*"))) >= 20)
 
     first.stop()
 
-    assert process.wait(60) != 0
+    assert process.wait(60) not in (0, 130)
     there = {part.name: part.stat().st_ino for part in out.glob("part-*")}
     assert 20 <= len(there) < 100
     done = corpus.embed(path, out, corpus.load_slow, devices=["auto"], start=partial(Cluster, nodes.client))
@@ -213,9 +228,11 @@ def test_an_address_to_which_nobody_listens_is_refused(tmp_path, out, form):
 
 
 def test_a_node_that_does_not_see_the_directory_says_so(tmp_path):
-    member = Member(corpus.load, Settings(), 1, Seat("a", "cpu", 1), Job(str(tmp_path / "elsewhere")), ".shared-1")
+    with pytest.raises(BulkFailed, match=r"the node \S+ does not see .*/elsewhere: --out must be a directory that"):
+        load_beside(tmp_path / "elsewhere/.shared-1", corpus.load, Settings(), 1, 1)
 
-    [said] = member.hear()
 
-    assert isinstance(said, Failed)
-    assert said.reason.startswith(f"the node {os.uname().nodename} does not see")
+def test_of_a_traceback_the_last_line_is_told():
+    error = RuntimeError("creation failed\n    import b\n    ^^^^^^^^\nModuleNotFoundError: No module named 'b'\n")
+
+    assert head.tell(error) == "ModuleNotFoundError: No module named 'b'"

@@ -100,6 +100,13 @@ def test_what_has_changed_is_refused_unless_fresh(tmp_path, out, change, complai
     assert corpus.embed(path, out, **change, fresh=True).rows == len(corpus.rows(out)) == 70
 
 
+def test_devices_with_different_models_are_refused(tmp_path, out):
+    path = corpus.write(tmp_path / "a.jsonl", corpus.texts(120))
+
+    with pytest.raises(BulkFailed, match="the devices run different models or dtypes; EMBED_DTYPE names one"):
+        corpus.embed(path, out, corpus.load_mixed, devices=("cpu", "cpu"))
+
+
 def test_a_bad_row_has_its_reason_and_the_others_their_vectors(tmp_path, out):
     path = corpus.write(tmp_path / "a.jsonl", ["good", "poison", "fine"])
     path.write_text(path.read_text() + 'no json\n{"id": "n", "text": null}\n{"id": "five", "text": 5}\n')
