@@ -14,7 +14,7 @@ import msgspec
 from service.bulk import head, parts, seats
 from service.bulk.member import Member, load_beside
 from service.bulk.messages import Job, Ready
-from service.bulk.pool import Device, Pool
+from service.bulk.pool import MAX_FAILED_STARTS, Device, Pool
 from service.bulk.seats import Seat
 from service.bulk.worker import Load
 from service.errors import BulkFailed
@@ -25,9 +25,6 @@ log = logging.getLogger(__name__)
 #: After this time others do the tasks of an actor for which the cluster has no room.
 STRAY_SECONDS = 60.0
 
-#: How often in a row an actor may die while it loads its model.
-MAX_STARTS = 3
-
 
 class Actor(Device):
     """A process on a node."""
@@ -36,7 +33,6 @@ class Actor(Device):
         super().__init__()
         self.number = number
         self.seat = seat
-        self.failed_starts = 0
         self.since = 0.0
         self.is_told = self.has_lost_node = False
         self.handle: Any = None
@@ -158,8 +154,10 @@ class Cluster(Pool):
     def _replace(self, actor: Actor, error: Exception) -> None:
         actor.failed_starts = 0 if actor.is_ready else actor.failed_starts + 1
         reason = head.tell(error)
-        if actor.failed_starts == MAX_STARTS:
-            raise BulkFailed(f"process {actor.number} died {MAX_STARTS} times while it loaded the model: {reason}")
+        if actor.failed_starts == MAX_FAILED_STARTS:
+            raise BulkFailed(
+                f"process {actor.number} died {MAX_FAILED_STARTS} times while it loaded the model: {reason}"
+            )
         actor.has_lost_node = actor.seat.node not in {node.id for node in head.nodes()}
         lost = "is lost with its node" if actor.has_lost_node else f"died: {reason}"
         log.warning("process %d %s; what it has not finished is done again", actor.number, lost)

@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 #: Loopback only; nodes import this project from here.
 ENVIRON = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_AUTH_MODE": "disabled",
     "PYTHONPATH": str(ROOT),
     "GRPC_ENABLE_FORK_SUPPORT": "0",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "2",
