@@ -7,6 +7,7 @@
     ├── CommandFailed     a command to a running service was not carried out
     │   └── MasterBusy        the master answered late or in part; it may answer the next time
     ├── BulkFailed        a corpus cannot be embedded as it was asked for
+    │   └── BulkChanged       what is finished was made with another model or option
     └── RequestError      one request cannot be answered; the next one may
         ├── InvalidInput      the request cannot be served as written
         │   ├── Malformed         the body is not JSON
@@ -14,6 +15,7 @@
         │   └── TooLong           a text is longer than the model reads, and the request forbids to cut it
         ├── BodyLate          the body took too long to arrive
         ├── UnknownModel      the request asks about a model that is not served here
+        ├── Missing           the request asks for a file or a batch that is not here
         ├── WrongModel        the model served here gives something else than the request asks for
         ├── OtherModel        the request wants vectors of a model whose fingerprint is another one
         ├── InvalidKey        the request has no API key, or one that is not known
@@ -65,6 +67,10 @@ class BulkFailed(ServiceError):
     """A corpus cannot be embedded as it was asked for; what is finished stays."""
 
 
+class BulkChanged(BulkFailed):
+    """What is finished of a corpus was made with another model or other options."""
+
+
 class RequestError(ServiceError):
     """One request cannot be answered."""
 
@@ -102,6 +108,10 @@ class BodyLate(RequestError):
 
 class UnknownModel(RequestError):
     """The request asks about a model that is not served here."""
+
+
+class Missing(RequestError):
+    """The request asks for a file or a batch that is not here."""
 
 
 class WrongModel(RequestError):

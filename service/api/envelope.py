@@ -12,6 +12,7 @@ STATUS = {
     errors.TooLong: 400,
     errors.BodyLate: 408,
     errors.UnknownModel: 404,
+    errors.Missing: 404,
     errors.WrongModel: 400,
     errors.OtherModel: 409,
     errors.InvalidKey: 401,

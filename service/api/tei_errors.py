@@ -17,6 +17,7 @@ STATUS = {
     errors.TooLong: 422,
     errors.BodyLate: 408,
     errors.UnknownModel: 404,
+    errors.Missing: 404,
     errors.WrongModel: 424,
     errors.OtherModel: 409,
     errors.InvalidKey: 401,

@@ -104,7 +104,7 @@ def _run_on(where: str, plan: Plan, source: Source, settings: Settings, prepare:
     backend = "torch" if plan.devices[0].startswith("cuda") else settings.backend
     found = prepare(msgspec.structs.replace(settings, device="cpu", dtype="auto", backend=backend))
     settings = msgspec.structs.replace(settings, revision=found.revision)
-    return Run(plan, source, partial(_prepare_and_load, prepare, load), settings, partial(Cluster, address))
+    return Run(plan, source, partial(_prepare_and_load, prepare, load), settings, start=partial(Cluster, address))
 
 
 def _address(where: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from service.bulk.parts import sync
-from service.errors import BulkFailed
+from service.errors import BulkChanged, BulkFailed
 
 NAME = "_manifest.json"
 
@@ -78,14 +78,14 @@ def check(old: Manifest, new: Manifest, directory: Path) -> None:
     """Refuse to go on with other vectors than those that are there.
 
     Raises:
-        BulkFailed: the model or an option has changed; the message says which.
+        BulkChanged: the model or an option has changed; the message says which.
     """
     changes = _changes(old.made_by, new.made_by)
     if "fingerprint" in changes:
         changes["fingerprint"] = f"of {old.model} {changes['fingerprint']} of {new.model}"
     if changes:
         told = "; ".join(f"{name}: {change}" for name, change in changes.items())
-        raise BulkFailed(f"{directory} was made with something else: {told}. Take another --out, or --fresh")
+        raise BulkChanged(f"{directory} was made with something else: {told}. Take another --out, or --fresh")
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:

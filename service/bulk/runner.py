@@ -62,14 +62,25 @@ class Run:
         load: loads the model of a process.
         settings: of the model.
         start: starts the processes.
+        is_wanted: asked every half a second; False ends the run at once, and finished parts stay.
     """
 
-    def __init__(self, plan: Plan, source: Source, load: Load, settings: Settings, start: Start = Processes) -> None:
+    def __init__(  # noqa: PLR0913  # the parts of a run
+        self,
+        plan: Plan,
+        source: Source,
+        load: Load,
+        settings: Settings,
+        *,
+        start: Start = Processes,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._start = start
         self._plan = plan
         self._source = source
         self._load = load
         self._settings = settings
+        self._is_wanted = is_wanted
         self.progress = Progress(source.size)
         self._interrupts = Interrupts()
         self._parts: dict[int, manifest.Part] = {}
@@ -109,6 +120,7 @@ class Run:
             for device, message in pool.wait(POLL_SECONDS):
                 self._hear(device, message)
             self._interrupts.raise_if_any()
+            self._check_wanted()
         made_by = {"fingerprint": model.fingerprint} | self._plan.options
         self._manifest = Manifest(
             model=model.model, revision=model.revision, made_by=made_by, inputs=self._source.paths
@@ -132,7 +144,12 @@ class Run:
             if device.asks:
                 device.give(self._next(device))
         self._interrupts.raise_if_twice()
+        self._check_wanted()
         self.progress.show()
+
+    def _check_wanted(self) -> None:
+        if not self._is_wanted():
+            raise BulkFailed("the rest is not wanted any more; finished parts stay")
 
     def _next(self, device: Device) -> Task | None:
         while device.again:

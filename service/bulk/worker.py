@@ -85,7 +85,7 @@ def work(link: Connection, load: Load, settings: Settings, place: Place, job: Jo
     """
     for each in (signal.SIGINT, signal.SIGTERM):  # a terminal sends them to all; the parent asks for no more
         signal.signal(each, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    end_with_parent()
     if not attend(link, load, settings, place, job):
         os._exit(1)  # a thread may wait for a task that does not come
 
@@ -232,6 +232,11 @@ def _check(model: Model, job: Job) -> None:
 def _end(reason: str) -> None:
     log.error("%s; another process takes the place of this one", reason)
     os._exit(1)
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it has ended, however it did."""
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
 
 def _end_with_parent() -> None:

@@ -106,7 +106,7 @@ def embed(  # noqa: PLR0913  # each is what one test is about
         out=out, options=asked, suffix="jsonl", devices=list(devices), shard_rows=asked["shard_rows"], fresh=fresh
     )
     source = Source([str(path)], "text", asked["columns"])
-    return Run(plan, source, loader, settings, start).run()
+    return Run(plan, source, loader, settings, start=start).run()
 
 
 def rows(out):
