@@ -1,13 +1,16 @@
-"""The command line: ``python -m service check``, ``export``, ``bulk``, ``keys`` and ``reload``."""
+"""The command line: ``python -m service check``, ``export``, ``bulk``, ``batches``, ``keys`` and ``reload``."""
 
 import argparse
 import logging
 import sys
 import warnings
+from pathlib import Path
 
 import msgspec
 
 from service import aliases, keys, logs
+from service.batches import watcher
+from service.batches.store import Store
 from service.bulk import command as bulk
 from service.errors import BadSetting, ServiceError, StartError
 from service.hosting import shutdown, systemd
@@ -65,6 +68,8 @@ def _check(_: argparse.Namespace) -> int:
         settings = Settings.from_env()
         if settings.api_keys_file:
             keys.read(settings.api_keys_file)
+        if settings.batches:
+            _open_store(settings)
         found = _prepare(settings)
     except StartError as error:
         log.error("the service cannot start: %s", error)  # noqa: TRY400  # one line for an operator
@@ -89,14 +94,19 @@ def _prepare(settings: Settings) -> list[Source]:
     return [*found, scorer] if scorer else found
 
 
-def _prepare_one(settings: Settings) -> Settings:
-    """Find or download the model, compile it if need be, and return the settings with its commit."""
-    source = catalog.prepare(settings)
-    return msgspec.structs.replace(settings, revision=source.revision or settings.revision)
+def _open_store(settings: Settings) -> Store:
+    return Store(Path(settings.batches), settings.batches_bytes, settings.batches_seconds)
+
+
+def _batches(_: argparse.Namespace) -> int:
+    settings = Settings.from_env()
+    if not settings.batches:
+        raise BadSetting("EMBED_BATCHES is not set; set it to the directory of the service's files and batches")
+    watcher.watch(_open_store(settings), settings, catalog.choose, catalog.load)
 
 
 def _bulk(options: argparse.Namespace) -> int:
-    return bulk.run(options, _prepare_one, catalog.load)
+    return bulk.run(options, catalog.choose, catalog.load)
 
 
 def _reload(options: argparse.Namespace) -> int:
@@ -146,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_check)
     _add_bulk(commands)
+    _add_batches(commands)
     command = commands.add_parser(
         "reload",
         help="replace one worker after the other",
@@ -161,6 +172,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_key_commands(command.add_subparsers(required=True, metavar="COMMAND"))
     return parser
+
+
+def _add_batches(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "batches",
+        help="run the batches that clients create",
+        description="Run the batches of EMBED_BATCHES, one at a time and at the lowest priority, until stopped. "
+        "uwsgi.ini starts this; under another server start it beside that, with the same settings.",
+    )
+    command.set_defaults(run=_batches)
 
 
 def _add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -48,6 +48,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cors_origins: str = ""
     otel_endpoint: Annotated[str, Meta(pattern=r"^(https?://[^\s@]+)?$")] = ""
     web: Literal["on", "off"] = "on"
+    batches: str = ""
+    batches_bytes: Count = 8 * 2**30
+    batches_seconds: Count = 30 * 24 * 3600
 
     http: str = "127.0.0.1:5000"
     socket: str = ""

@@ -13,6 +13,9 @@ MODULES = sorted(path for path in SERVICE.rglob("*.py"))
 #: These may import everything.
 ROOTS = {"", "app", "embedder", "__main__"}
 
+#: What the API knows of files and batches: how they are kept, not who runs them.
+RECORDS = {"batches.store", "batches.records", "batches.files", "batches.batch"}
+
 #: What each other part of the service may import. A part is a folder, or a module beside the folders.
 ALLOWED = {
     "errors": set(),
@@ -24,10 +27,11 @@ ALLOWED = {
     "settings": {"errors", "variables"},
     "metrics": {"engine.meter"},
     "engine": {"engine", "errors"},
-    "models": {"models", "engine.model", "errors", "settings", "cpu"},
+    "models": {"models", "engine.model", "errors", "settings", "aliases", "cpu"},
     "hosting": {"hosting", "errors", "logs", "metrics", "variables", "cpu"},
     "bulk": {"bulk", "engine", "errors", "settings", "logs", "cpu", "api.outputs", "hosting.malloc"},
-    "api": {"api", "engine", "errors", "keys", "metrics"},
+    "batches": {"batches", "bulk", "errors", "logs", "settings"},
+    "api": {"api", "engine", "errors", "keys", "metrics", *RECORDS},
     "web": {"web", "api.choices", "api.wire", "engine.engine", "engine.model", "errors"},
 }
 

@@ -72,6 +72,7 @@ def test_check_looks_at_the_reranker_too(run, tmp_path):
         ({"rerank_model": "/nowhere"}, "EMBED_RERANK_MODEL=/nowhere: no such directory"),
         ({"model_aliases": "ada"}, "EMBED_MODEL_ALIASES: 'ada': give NAME=MODEL"),
         ({"model_aliases": "ada=m3e"}, "EMBED_MODEL_ALIASES: ada=m3e: there is no such model"),
+        ({"batches": "/dev/null/x"}, "EMBED_BATCHES=/dev/null/x: Not a directory"),
     ],
 )
 def test_check_refuses_what_cannot_be_served(run, settings, complaint):
@@ -79,6 +80,13 @@ def test_check_refuses_what_cannot_be_served(run, settings, complaint):
 
     assert done.returncode == 1
     assert f"the service cannot start: {complaint}" in done.stderr
+
+
+def test_batches_need_a_directory(run):
+    done = run("batches")
+
+    assert done.returncode == 1
+    assert "EMBED_BATCHES is not set" in done.stderr
 
 
 def test_export_compiles_every_model(run, tmp_path):

@@ -7,16 +7,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from service import cpu
+import msgspec
+
+from service import aliases, cpu
 from service.engine.model import Model, RerankModel
-from service.errors import BadSetting, ModelUnusable
+from service.errors import BadSetting, ModelUnusable, UnknownModel
 from service.models import budget, cache, export, fingerprint, kind, openvino, reranker, sources
 from service.models.artifact import Artifact, Manifest, Unsupported
 from service.models.sources import Source
 from service.models.torch import TorchModel
 from service.settings import Settings
 
-__all__ = ["load", "load_reranker", "prepare", "prepare_reranker"]
+__all__ = ["choose", "load", "load_reranker", "prepare", "prepare_reranker"]
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,28 @@ def prepare(settings: Settings) -> Source:
         StartError: a setting or the model cannot be used.
     """
     return _prepare(settings, kind.SERVED)
+
+
+def choose(settings: Settings, name: str | None = None) -> Settings:
+    """Prepare the model that requests call ``name``, and return its own settings, with its commit.
+
+    With one model any name will do; without a name it is the first.
+
+    Raises:
+        StartError: a setting or the model cannot be used.
+        UnknownModel: there are several models, and none has this name.
+    """
+    every = settings.each_model()
+    chosen = every[0]
+    if name and len(every) > 1:
+        own = {prepare(each).name: each for each in every}
+        names = {each.model: known for known, each in own.items()}
+        further = aliases.resolve(aliases.read(settings.model_aliases), names)
+        known = further.get(name, name)
+        if known not in own:
+            raise UnknownModel(f"there is no model {name[:200]!r}; this service has {', '.join([*own, *further])}")
+        chosen = own[known]
+    return msgspec.structs.replace(chosen, revision=prepare(chosen).revision or chosen.revision)
 
 
 def prepare_reranker(settings: Settings) -> Source:

@@ -2,12 +2,14 @@
 
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
-from service.errors import BadSetting, ModelUnusable
+from service.errors import BadSetting, ModelUnusable, UnknownModel
 from service.models import catalog
 from service.models.artifact import Unsupported
 from service.settings import Settings
+from tests.models.families import SERVED, build
 
 
 class Backends:
@@ -106,3 +108,22 @@ def test_openvino_that_was_asked_for_is_not_replaced(monkeypatch):
 def test_what_does_not_go_together_is_refused(monkeypatch, settings, complaint):
     with pytest.raises(BadSetting, match=complaint):
         loaded(monkeypatch, **settings)
+
+
+@pytest.mark.parametrize(("name", "chosen"), [(None, "one"), ("one", "one"), ("other", "other"), ("ada", "other")])
+def test_a_model_is_chosen_by_the_name_that_requests_give(tmp_path, name, chosen):
+    settings = several(tmp_path)
+
+    assert catalog.choose(settings, name).model == str(tmp_path / chosen)
+    assert catalog.choose(msgspec.structs.replace(settings, model=str(tmp_path / "one"), model_aliases=""), "any")
+
+
+def test_a_name_that_no_model_has_is_refused_with_those_that_there_are(tmp_path):
+    with pytest.raises(UnknownModel, match="no model 'gpt'; this service has one, other, ada"):
+        catalog.choose(several(tmp_path), "gpt")
+
+
+def several(directory):
+    models = [build(directory / name, SERVED["static"]) for name in ("one", "other")]
+    aliases = f"ada={models[1]}"
+    return Settings(model=",".join(map(str, models)), model_aliases=aliases, backend="torch", device="cpu")

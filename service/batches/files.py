@@ -1,0 +1,125 @@
+"""Files that clients uploaded, and those that hold the answers of their batches."""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Literal
+
+import msgspec
+
+from service.batches.records import Records, new_id
+from service.errors import InvalidInput
+
+#: An upload that has not grown for so long was cut off with its process.
+STALE_SECONDS = 3600
+
+Purpose = Literal["batch", "batch_output"]
+
+
+class FileObject(msgspec.Struct, kw_only=True):
+    """A file, as OpenAI shows it; times are Unix times in seconds."""
+
+    id: str
+    object: Literal["file"] = "file"
+    bytes: int
+    created_at: int
+    expires_at: int
+    filename: str
+    purpose: Purpose
+    status: Literal["processed"] = "processed"
+
+
+class File(FileObject, kw_only=True):
+    """A file, and whose it is."""
+
+    owner: str
+
+
+class Files(Records[File]):
+    """All files, and how much they may take.
+
+    Args:
+        root: the directory of everything that counts.
+        max_bytes: of all of it.
+        kept_seconds: after which a file is removed.
+    """
+
+    def __init__(self, root: Path, max_bytes: int, kept_seconds: int) -> None:
+        super().__init__(root / "files", File)
+        self._root = root
+        self._max_bytes = max_bytes
+        self._kept_seconds = kept_seconds
+
+    def begin(self) -> IO[bytes]:
+        """Open a file to be written, which nobody sees before ``keep``."""
+        return (self.directory / f".{new_id('')}.tmp").open("w+b")
+
+    def keep(self, file: IO[bytes], filename: str, purpose: Purpose, owner: str, name: str | None = None) -> File:
+        """Close a file that was begun, and let its owner see it.
+
+        Raises:
+            InvalidInput: there is no room for it.
+        """
+        with file:
+            file.flush()
+            os.fsync(file.fileno())
+        aside, now = Path(file.name), int(time.time())
+        if purpose == "batch":
+            self.check_room()
+        kept = File(
+            id=name or new_id("file-"),
+            owner=owner,
+            created_at=now,
+            bytes=aside.stat().st_size,
+            expires_at=now + self._kept_seconds,
+            filename=filename,
+            purpose=purpose,
+        )
+        aside.rename(self.content(kept))
+        self.write(kept)
+        return kept
+
+    def content(self, file: File) -> Path:
+        """Return where the bytes of a file are."""
+        return self.directory / f"{file.id}.jsonl"
+
+    def delete(self, file: File) -> None:
+        """Remove a file; a batch that reads it keeps its own link."""
+        self.remove(file.id)
+        self.content(file).unlink(missing_ok=True)
+
+    def room(self) -> int:
+        """Return how many bytes may still be written; less than 0 if there are too many already."""
+        sizes: dict[int, int] = {}  # by inode: of a file with two names once
+        for directory, _, names in os.walk(self._root):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    stat = Path(directory, name).stat()
+                    sizes[stat.st_ino] = stat.st_size
+        return self._max_bytes - sum(sizes.values())
+
+    def check_room(self, size: int = 0) -> None:
+        """Refuse a file of this many bytes if there is no room for it.
+
+        Raises:
+            InvalidInput: there is none.
+        """
+        if self.room() < size:
+            raise InvalidInput(
+                f"file: the files here take the {self._max_bytes} bytes that they may (EMBED_BATCHES_BYTES); "
+                "delete those that you need no more",
+                "file",
+            )
+
+    def sweep(self) -> None:
+        """Remove what has expired, and what a process left that was killed."""
+        now = time.time()
+        for file in self.every():
+            if file.expires_at < now:
+                self.delete(file)
+        names = {file.id for file in self.every()}
+        for path in self.directory.iterdir():
+            is_left = path.suffix == ".tmp" or (path.suffix == ".jsonl" and path.stem not in names)
+            if is_left and now - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink(missing_ok=True)

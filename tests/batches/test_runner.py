@@ -1,0 +1,134 @@
+"""Batches from one status to the next, with a model that is easy to compute by hand."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from service.batches import results
+from service.batches.runner import Runner
+from service.errors import UnknownModel
+from service.settings import Settings
+from tests.batches.conftest import request
+from tests.bulk import corpus
+from tests.fakes import vector_of
+
+
+def prepare(settings, name):
+    if name != "fake":
+        raise UnknownModel("there is no such model")
+    return settings
+
+
+@pytest.fixture
+def run(store):
+    """Run what waits, and return how a batch ends: its record, its output and its errors."""
+
+    def run(batch, load=corpus.load):
+        runner = Runner(store, Settings(device="cpu"), prepare, load)
+        while runner.step():
+            pass
+        return ended(store, batch)
+
+    return run
+
+
+def ended(store, batch):
+    batch = store.batches.find(batch.id)
+    files = (batch.output_file_id, batch.error_file_id)
+    paths = [name and store.files.content(store.files.find(name, batch.owner)) for name in files]
+    return batch, *([json.loads(line) for line in path.read_bytes().splitlines()] if path else None for path in paths)
+
+
+def test_answers_and_errors_are_divided_in_the_order_of_the_requests(run, create, store):
+    texts = [f"text {index}" for index in range(600)]
+    texts[7], texts[400] = "poison", 5
+    batch, output, errors = run(create(*texts, owner="search"))
+
+    assert (batch.status, batch.model, batch.errors) == ("completed", "fake", None)
+    assert (batch.request_counts.total, batch.request_counts.completed, batch.request_counts.failed) == (600, 598, 2)
+    assert [line["custom_id"] for line in output] == [f"r{index}" for index in range(600) if index not in {7, 400}]
+    assert output[0]["response"]["body"]["data"][0]["embedding"] == vector_of("text 0")
+    assert [line["custom_id"] for line in errors] == ["r7", "r400"]
+    assert errors[1]["error"]["message"].startswith("row 401: body.input: expected")
+    assert store.batches.live() == [] == list(store.batches.directory_of(batch).parent.iterdir())
+
+
+def test_a_file_with_mistakes_fails_its_batch(run, create):
+    batch, output, errors = run(create(lines=["no json", request("a", "x", url="/v1/completions")]))
+
+    assert (batch.status, output, errors) == ("failed", None, None)
+    assert [(each.code, each.line) for each in batch.errors.data] == [("invalid_json_line", 1), ("url_mismatch", 2)]
+
+
+def test_a_model_that_is_not_served_fails_its_batch(run, create):
+    batch, *_ = run(create(lines=[request("a", "x", model="gpt")]))
+
+    assert [each.code for each in batch.errors.data] == ["model_not_found"]
+
+
+@pytest.mark.parametrize(("ending", "code"), [("cancelled", "batch_cancelled"), ("expired", "batch_expired")])
+def test_a_batch_that_ends_before_its_turn_answers_nothing(run, create, store, ending, code):
+    batch = create("a", "b")
+    if ending == "cancelled":
+        store.batches.cancel(batch)
+    else:
+        batch.expires_at = 0
+        store.batches.write(batch)
+    batch, output, errors = run(batch)
+
+    assert (batch.status, output) == (ending, None)
+    assert [line["error"]["code"] for line in errors] == [code, code]
+
+
+def test_a_batch_that_is_cancelled_keeps_what_is_answered(run, create, store):
+    batch = create(*(f"{index} ".ljust(40, "x") for index in range(4000)))
+
+    def cancel():
+        while not any(store.batches.directory_of(batch).glob("part-*")):
+            time.sleep(0.01)
+        store.batches.cancel(batch)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(cancel)
+        batch, output, errors = run(batch, corpus.load_slow)
+
+    assert batch.status == "cancelled"
+    assert batch.cancelled_at >= batch.cancelling_at
+    assert len(output) + len(errors) == batch.request_counts.total == 4000
+    assert len(output) >= 256
+    assert {line["error"]["code"] for line in errors} == {"batch_cancelled"}
+
+
+def test_a_batch_whose_answers_do_not_fit_fails(run, create, store):
+    batch = create("a", "b")
+    with store.files.begin() as file:
+        file.truncate(2**20)
+    batch, *_ = run(batch)
+
+    assert [each.code for each in batch.errors.data] == ["server_error"]
+
+
+def test_a_model_that_has_changed_begins_the_batch_anew(run, create, store):
+    batch = create("a", "b")
+    batch.model = "fake"
+    batch.enter("in_progress")
+    store.batches.write(batch)
+    old = {"model": "old", "revision": None, "made_by": {"fingerprint": "0b"}, "inputs": []}
+    (store.batches.directory_of(batch) / "_manifest.json").write_text(json.dumps(old))
+    batch, output, _ = run(batch)
+
+    assert (batch.status, len(output)) == ("completed", 2)
+
+
+def test_an_end_that_was_interrupted_makes_the_same_files(run, create, store):
+    batch = create("a")
+    batch.enter("finalizing")
+    store.batches.write(batch)
+    results.publish(store.files, store.batches, batch, "completed")
+    name = batch.error_file_id
+    batch, *_ = run(batch)
+
+    assert (batch.status, batch.error_file_id) == ("completed", name)
+    assert len(store.files.every()) == 2

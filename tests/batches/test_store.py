@@ -1,0 +1,94 @@
+"""What is kept, for whom, and for how long."""
+
+import time
+
+import pytest
+
+from service.batches import batch
+from service.batches.store import LOCK, Store
+from service.errors import BadSetting, InvalidInput, Missing
+
+
+def test_a_file_is_its_owners_alone(store, keep):
+    file = keep("a", owner="search")
+
+    assert store.files.find(file.id, "search") == file
+    assert (store.files.every("search"), store.files.every("other")) == ([file], [])
+    with pytest.raises(Missing, match=f"there is no '{file.id}' here"):
+        store.files.find(file.id, "other")
+
+
+@pytest.mark.parametrize("name", ["../lock", "file-1", "batch_" + "0" * 32, ""])
+def test_a_name_that_is_no_files_id_is_missing(store, name):
+    with pytest.raises(Missing):
+        store.files.find(name)
+
+
+def test_the_newest_comes_first_and_work_begins_with_the_oldest(store, create):
+    first, second = create("a"), create("b")
+
+    assert [each.id for each in store.batches.every()] == [second.id, first.id]
+    assert [each.id for each in store.batches.live()] == [first.id, second.id]
+
+
+def test_what_does_not_fit_is_refused_and_deleting_makes_room(tmp_path):
+    store = Store(tmp_path, 3000, 3600)
+    for _ in range(2):
+        file = store.files.begin()
+        file.write(b"x" * 1000)
+        kept = store.files.keep(file, "a", "batch", "")
+
+    with pytest.raises(InvalidInput, match=r"take the 3000 bytes that they may \(EMBED_BATCHES_BYTES\)"):
+        store.files.check_room(1000)
+    store.files.delete(kept)
+    store.files.check_room(1000)
+
+
+def test_a_batch_keeps_its_requests_when_their_file_is_deleted(store, create):
+    made = create("a")
+    room = store.files.room()
+    store.files.delete(store.files.find(made.input_file_id))
+
+    assert b'"input": "a"' in store.batches.input_of(made).read_bytes()
+    assert 0 < store.files.room() - room < 500  # the record: a file with two names counts once
+
+
+def test_what_has_expired_is_removed(store, create, monkeypatch):
+    made, now = create("a"), time.time()
+    made.enter("completed")
+    store.batches.close(made)
+    (store.files.directory / "left.tmp").touch()
+    monkeypatch.setattr(time, "time", lambda: now + 4000)
+    store.sweep()
+
+    assert store.files.every() == store.batches.every() == list(store.files.directory.iterdir()) == []
+
+
+def test_a_cancelled_batch_is_shown_so_at_once(store, create):
+    made = create("a")
+    store.batches.cancel(made)
+
+    assert store.batches.find(made.id).status == "validating"
+    assert store.batches.show(store.batches.find(made.id)).status == "cancelling"
+    made.enter("completed")
+    store.batches.close(made)
+    with pytest.raises(InvalidInput, match="is completed, and cannot be cancelled"):
+        store.batches.cancel(made)
+
+
+def test_only_one_process_has_the_lock(store):
+    assert store.lock(LOCK, wait=False)
+    assert not store.lock(LOCK, wait=False)
+
+
+def test_a_directory_that_cannot_be_used_is_named(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(BadSetting, match="EMBED_BATCHES=.*/file: Not a directory"):
+        Store(tmp_path / "file", 1, 1)
+
+
+def test_every_status_has_a_time():
+    assert {f"{status}_at" for status in batch.Status.__args__} - {"validating_at"} <= set(
+        batch.Batch.__struct_fields__
+    )
