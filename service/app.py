@@ -3,17 +3,19 @@
 import atexit
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
 
 from service import __version__, aliases, cpu, keys
-from service.api import contract, dialects, faults, gate, info, openapi, operations
+from service.api import batches, contract, dialects, faults, files, gate, info, openapi, operations
 from service.api.answers import OpenAIRefusal
 from service.api.cors import Cors
 from service.api.door import Door
 from service.api.envelope import STATUS, envelope
 from service.api.ledger import Ledger
+from service.batches.store import Store
 from service.engine.cache import Cache, LocalCache
 from service.engine.engines import Engines
 from service.engine.host import Host
@@ -50,6 +52,10 @@ def create_app(settings: Settings | None = None, *models: Model, rerank_model: R
     app.config.update(config_of(settings))
     app.extensions.update(engines=engines.get, metrics=lambda: scrape.read(metrics), state=lambda: roster.read(metrics))
     add_routes(app)
+    if settings.batches:
+        app.extensions["store"] = Store(Path(settings.batches), settings.batches_bytes, settings.batches_seconds)
+        app.register_blueprint(files.routes)
+        app.register_blueprint(batches.routes)
     if settings.web == "on":
         page.register(app)
     if settings.api_keys_file:

@@ -29,6 +29,8 @@ class Contract(NamedTuple):
     raises: frozenset[type[RequestError]] | None
     media: str
     others: Sequence[Errors]
+    takes: str
+    query: Any
 
 
 def view(  # noqa: PLR0913  # each names one thing, once a view
@@ -40,6 +42,8 @@ def view(  # noqa: PLR0913  # each names one thing, once a view
     raises: Iterable[type[RequestError]] | None = None,
     media: str = "application/json",
     others: Sequence[Errors] = (),
+    takes: str = "application/json",
+    query: Any = None,
 ) -> Callable[[View], View]:
     """Describe a view. Its docstring's first line is the summary; its rules give the paths and the methods.
 
@@ -53,11 +57,12 @@ def view(  # noqa: PLR0913  # each names one thing, once a view
             Those of API keys come of themselves.
         media: the Content-Type of a 200.
         others: the errors of more dialects, if the view speaks several.
+        takes: the Content-Type of the request's body.
+        query: a struct of the parameters in the query string.
     """
     raised = frozenset(() if raises is None else raises)
-    contract = Contract(
-        body, answer, examples or {}, path or {}, None if raises is None and body else raised, media, others
-    )
+    told = None if raises is None and body else raised
+    contract = Contract(body, answer, examples or {}, path or {}, told, media, others, takes, query)
 
     def attach(view: View) -> View:
         view.__dict__["contract"] = contract  # where functools.wraps takes it along

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from service import errors
@@ -81,6 +81,8 @@ def _explain(error: HTTPException) -> Fault:
     message, headers = error.description or error.name, {}
     if isinstance(error, NotFound):
         message = f"there is no {request.path}; texts go to POST /v1/embeddings or POST /embed"
+        if request.path.startswith(("/v1/files", "/v1/batches")) and "store" not in current_app.extensions:
+            message = f"there is no {request.path}: this service keeps files and batches only if EMBED_BATCHES is set"
     elif isinstance(error, MethodNotAllowed):
         methods = sorted(error.valid_methods or ())
         message = f"{request.path} does not take {request.method}; use {' or '.join(methods)}"

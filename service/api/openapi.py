@@ -102,6 +102,7 @@ class Document:
     def _operation(self, each: Operation) -> dict[str, Any]:
         contract = each.contract
         parameters: list[dict[str, Any]] = [_variable(name, contract) for name in each.variables]
+        parameters += _parameters(contract.query)
         parameters += [_ref("parameters", name) for name in PARAMETERS if contract.body or name == "X-Request-ID"]
         summary, _, rest = each.doc.partition("\n\n")
         return {
@@ -118,7 +119,7 @@ class Document:
     def _body(self, contract: Contract) -> dict[str, Any]:
         examples = {name: {"value": value} for name, value in contract.examples.items()}
         media = {"schema": self._schema(contract.body)} | ({"examples": examples} if examples else {})
-        return {"required": True, "content": {"application/json": media}}
+        return {"required": True, "content": {contract.takes: media}}
 
     def _answer(self, contract: Contract) -> dict[str, Any]:
         headers = ["X-Request-ID", *(["Server-Timing", FINGERPRINT, "X-Truncated"] if contract.body else [])]
@@ -213,6 +214,12 @@ def _plain(doc: str | None) -> str:
 def _variable(name: str, contract: Contract) -> dict[str, Any]:
     example = {"example": contract.path[name]} if name in contract.path else {}
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} | example
+
+
+def _parameters(query: Any) -> list[dict[str, Any]]:
+    """Return the parameters of a query string, which its struct names."""
+    fields = msgspec.structs.fields(query) if query else ()
+    return [{"name": each.name, "in": "query", "schema": msgspec.json.schema(each.type)} for each in fields]
 
 
 def _name(each: Operation, status: int) -> str:

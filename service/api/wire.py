@@ -96,6 +96,19 @@ def peek(shape: type[Shape]) -> Shape:
         return shape()
 
 
+def read_query(shape: type[Shape]) -> Shape:
+    """Read the query string as ``shape``.
+
+    Raises:
+        InvalidInput: it does not fit; the error names the parameter.
+    """
+    try:
+        return msgspec.convert(request.args.to_dict(), shape, strict=False)
+    except msgspec.ValidationError as error:
+        member, problem = split_complaint(str(error))
+        raise InvalidInput(f"{member}: {problem}", member) from None
+
+
 def reply(body: Any, status: int = 200) -> Response:
     """Encode ``body``, which may hold numpy arrays, as JSON.
 
@@ -138,14 +151,19 @@ def _is_bulk() -> bool:
     return given == "bulk"
 
 
-def _refuse_compression() -> None:
+def refuse_compression() -> None:
+    """Refuse a body that is compressed.
+
+    Raises:
+        UnsupportedMediaType: it is.
+    """
     codings = (request.content_encoding or "").lower().replace(",", " ").split()
     for coding in COMPRESSIONS.intersection(codings):
         raise UnsupportedMediaType(f"the body is compressed ({coding}); send it without Content-Encoding: {coding}")
 
 
 def _receive() -> bytes:
-    _refuse_compression()
+    refuse_compression()
     body = request.get_data(cache=False)
     if not request.content_length and request.environ["wsgi.input"].read(1):
         raise RequestEntityTooLarge  # Werkzeug cuts a chunked body at the limit without an error
