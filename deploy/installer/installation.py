@@ -15,6 +15,9 @@ from .release import Release, Tree, python_version
 from .service import Service
 from .state import State
 
+#: Where systemd keeps the directories of a service with DynamicUser, and links to them.
+DATA = ("private/embeddings", "embeddings")
+
 
 class Installation:
     """The releases under a prefix and the one that runs.
@@ -40,7 +43,7 @@ class Installation:
         self._etc = Etc(root / "etc", prefix, machine, nginx=self._nginx)
         self._etc.check_prefix()
         self._service = Service(machine, nginx=self._nginx and machine.has("nginx"), units=root / "run/systemd/system")
-        self._caches = [root / "var/cache/private/embeddings", root / "var/cache/embeddings"]
+        self._data = [root / "var" / kind / path for kind in ("cache", "lib") for path in DATA]
 
     def install(self, timeout: float) -> None:
         """Install the tree and start it; roll an upgrade back that does not become ready in ``timeout`` seconds.
@@ -76,7 +79,7 @@ class Installation:
         say(f"{name} would run again" if self._machine.dry_run else f"{SERVICE} runs {name} again")
 
     def uninstall(self, *, purge: bool) -> None:
-        """Stop the service and remove it; settings and compiled models stay unless ``purge``."""
+        """Stop the service and remove it; settings compiled models and clients' files stay unless ``purge``."""
         if self._etc.service.exists():
             self._service.stop()
         self._etc.remove()
@@ -84,7 +87,7 @@ class Installation:
             self._machine.remove(path)
         if self._prefix.exists() and not any(self._prefix.iterdir()):
             self._machine.remove(self._prefix)
-        kept = [self._etc.settings, *self._caches]
+        kept = [self._etc.settings, *self._data]
         for path in kept if purge else []:
             self._machine.remove(path)
         if not purge:

@@ -65,6 +65,15 @@ def test_a_body_that_is_too_large_is_refused_in_the_envelope(serve, nginx, port)
     assert "32 MiB" in answer.json()["message"]
 
 
+def test_a_file_for_a_batch_may_be_larger_than_a_body(serve, nginx, port, tmp_path):
+    serve(batches=tmp_path / "kept")
+    nginx()
+    form = {"data": {"purpose": "batch"}, "files": {"file": b"x" * (Settings().max_body_bytes + 1)}}
+
+    assert ask(port, "/v1/files", json=None, **form).json()["bytes"] == Settings().max_body_bytes + 1
+    assert ask(port, "/v1/batches", json=None, data=b"x" * (Settings().max_body_bytes + 1)).status_code == 413
+
+
 def test_what_comes_too_fast_is_told_when_to_come_again(serve, nginx, port):
     serve()
     nginx(replaced={"rate=1000r/s": "rate=1r/s", "burst=1000": "burst=2"})
