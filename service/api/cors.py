@@ -56,7 +56,7 @@ class Cors:
 def _permissions(environ: Environ) -> Headers:
     asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
     return [
-        ("Access-Control-Allow-Methods", "GET, POST"),
+        ("Access-Control-Allow-Methods", "GET, POST, DELETE"),
         ("Access-Control-Allow-Headers", asked if ASKED.fullmatch(asked) else USUAL),
         ("Access-Control-Max-Age", str(MAX_AGE_SECONDS)),
     ]

@@ -150,8 +150,7 @@ def _receive(files: Files) -> File:
         raise Malformed(f"the form cannot be read: {error}") from None
     finally:
         for each in begun:
-            each.close()
-            Path(each.name).unlink(missing_ok=True)  # unless it was kept
+            files.drop(each)
 
 
 def _read(path: Path) -> Iterator[bytes]:

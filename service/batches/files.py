@@ -80,6 +80,11 @@ class Files(Records[File]):
         self.write(kept)
         return kept
 
+    def drop(self, file: IO[bytes]) -> None:
+        """Close a file that was begun, and remove it unless it was kept."""
+        file.close()
+        Path(file.name).unlink(missing_ok=True)
+
     def content(self, file: File) -> Path:
         """Return where the bytes of a file are."""
         return self.directory / f"{file.id}.jsonl"

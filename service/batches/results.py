@@ -33,17 +33,21 @@ def publish(files: Files, batches: Batches, batch: Batch, status: str) -> None:
     """
     outcome = Outcome(files.begin(), files.begin())
     source = batches.input_of(batch)
-    outcome.copy(batches.directory_of(batch), source)
-    outcome.explain(source, *UNANSWERED[status])
-    counts = batch.request_counts = outcome.counts
-    for kind, file, lines in (("output", outcome.output, counts.completed), ("error", outcome.errors, counts.failed)):
-        if lines:
-            name = f"file-{batch.id[6:-1]}{ENDS[kind]}"
-            files.keep(file, f"{batch.id}_{kind}.jsonl", "batch_output", batch.owner, name)
-            setattr(batch, f"{kind}_file_id", name)
-        else:
-            file.close()
-            Path(file.name).unlink()
+    try:
+        outcome.copy(batches.directory_of(batch), source)
+        outcome.explain(source, *UNANSWERED[status])
+        counts = batch.request_counts = outcome.counts
+        for kind, file, lines in (
+            ("output", outcome.output, counts.completed),
+            ("error", outcome.errors, counts.failed),
+        ):
+            if lines:
+                name = f"file-{batch.id[6:-1]}{ENDS[kind]}"
+                files.keep(file, f"{batch.id}_{kind}.jsonl", "batch_output", batch.owner, name)
+                setattr(batch, f"{kind}_file_id", name)
+    finally:
+        for file in (outcome.output, outcome.errors):
+            files.drop(file)
 
 
 class Outcome:

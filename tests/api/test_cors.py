@@ -33,7 +33,7 @@ def test_a_preflight_needs_no_key(open_to, path):
     assert (answer.status_code, answer.data) == (204, b"")
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
     assert answer.headers["Access-Control-Allow-Headers"] == "authorization,x-stainless-os"
-    assert answer.headers["Access-Control-Allow-Methods"] == "GET, POST"
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET, POST, DELETE"
     assert answer.headers["Vary"] == "Origin"
 
 
