@@ -119,7 +119,7 @@ class Runner:
             fresh=fresh,
         )
         run: Run
-        run = Run(plan, source, self._load, settings, lambda: self._is_wanted(batch, run))
+        run = Run(plan, source, self._load, settings, is_wanted=lambda: self._is_wanted(batch, run))
         try:
             run.run()
         except BulkChanged:
