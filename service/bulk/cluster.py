@@ -164,6 +164,13 @@ class Cluster(Pool):
         self._take_back(actor)
         self._start(actor)
 
+    def _retire(self, actor: Actor) -> None:
+        """Start an actor no more: it would take the room of the one that does its tasks."""
+        import ray
+
+        ray.kill(actor.handle)
+        actor.has_ended = True
+
     def _pass_on(self) -> None:
         """Let others do the tasks of actors that do not come back soon; start one again if all others have ended."""
         for actor in self._devices:
@@ -175,6 +182,7 @@ class Cluster(Pool):
             other = _find_other(self._devices) if actor.again else None
             if other:
                 if other.has_ended:
+                    self._retire(actor)
                     self._start(other)
                 other.again.extend(actor.again)
                 actor.again.clear()

@@ -29,12 +29,13 @@ def debian():
     directory = Path("/var/tmp") / f"debian-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
     directory.mkdir(exist_ok=True)
     held = os.open(directory, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_SH)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        if not (directory / "debian").exists():
-            make_debian(directory / "draft")
-            (directory / "draft").rename(directory / "debian")
-        fcntl.flock(held, fcntl.LOCK_SH)
+        with (directory / "lock").open("w") as making:
+            fcntl.flock(making, fcntl.LOCK_EX)
+            if not (directory / "debian").exists():
+                make_debian(directory / "draft")
+                (directory / "draft").rename(directory / "debian")
         yield directory / "debian"
     finally:
         with suppress(BlockingIOError):  # another process has it still
