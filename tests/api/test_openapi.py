@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 #: What is there for people and programs that read the document.
 UNDESCRIBED = {
     *("/openapi.json", "/docs", "/docs/<digest>/<name>"),
-    *("/web/<digest>/<path:name>", "/web/state", "/web/models"),
+    *("/web/<digest>/<path:name>", "/web/map", "/web/state", "/web/models"),
 }
 
 

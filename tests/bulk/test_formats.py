@@ -125,7 +125,7 @@ def test_the_manuals_program_reads_the_vectors(bulk, parquet, tmp_path, monkeypa
     bulk(parquet, "--text", "body")
     (tmp_path / "out").rename(tmp_path / "vectors")
     monkeypatch.chdir(tmp_path)
-    [program] = re.findall(r"```python\n(.*?)```", MANUAL.read_text(), re.DOTALL)
+    program, *_ = re.findall(r"```python\n(.*?)```", MANUAL.read_text(), re.DOTALL)
     found = {}
 
     exec(program, found)

@@ -268,7 +268,7 @@ def timeouts(how):
 
 def test_nginx_takes_the_bodies_that_the_service_takes():
     site = (DEPLOY / "nginx/snippets/embeddings.conf").read_text()
-    (mebibytes,) = re.findall(r"client_max_body_size +(\d+)m;", site)
+    (mebibytes,) = re.findall(r"^client_max_body_size +(\d+)m;", site, re.MULTILINE)
 
     assert int(mebibytes) * 2**20 == Settings().max_body_bytes
 

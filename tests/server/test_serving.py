@@ -109,7 +109,7 @@ def test_a_body_over_the_limit_is_refused_with_the_limit(service, chunked):
 
 def test_a_chunked_body_that_uwsgi_cannot_read_is_refused(service):
     """The message has the fix."""
-    answer, body = send(service, b"POST /embed", b"x" * 2**20, chunked=True, extension=b";name=value")
+    answer, body = send(service, b"POST /v1/embeddings", b"x" * 2**20, chunked=True, extension=b";name=value")
 
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert "chunk extensions" in json.loads(body)["message"]
