@@ -29,6 +29,7 @@ PIP := $(VENV)/bin/pip --disable-pip-version-check install
 pinned = scripts/pins $(1) > $(VENV)/pins && $(PIP) --no-deps --no-build-isolation -r $(VENV)/pins
 
 INFINITY := .venv-infinity
+SIE := .venv-sie
 LOWEST := .venv-lowest
 CLIENTS := $(patsubst tests/clients/%/requirements.txt,.venv-clients/%/.installed,$(wildcard tests/clients/*/requirements.txt))
 
@@ -63,7 +64,7 @@ fuzz: $(VENV)/.tests
 
 bench: $(VENV)/.bench $(INFINITY)/.installed
 	scripts/packages bench
-	$(VENV)/bin/python -m bench
+	$(VENV)/bin/python -m bench --write docs/performance.md
 	$(VENV)/bin/python -m bench limits --rounds 7 --write docs/performance.md
 
 torture: $(VENV)/.tests
@@ -119,7 +120,15 @@ $(LOWEST)/.tests: pyproject.toml
 	! command -v npm || { npm install --prefix $(@D) --no-package-lock --ignore-scripts --no-audit --no-fund && \
 	    ln -sf "$$(command -v node)" $(@D)/bin && touch $@; }
 
+# optimum 2 lacks an option that Infinity optimises its ONNX models with; optimum 1.24 needs these older versions.
 $(INFINITY)/.installed: constraints.txt
 	$(PYTHON) -m venv $(INFINITY)
-	$(INFINITY)/bin/pip --disable-pip-version-check install "$$(scripts/pins torch)" "infinity-emb[server,torch]==0.0.78"
+	$(INFINITY)/bin/pip --disable-pip-version-check install "$$(scripts/pins torch)" \
+	    "infinity-emb[server,torch,optimum]==0.0.78" "optimum[onnxruntime]==1.24.0" "pyarrow<20" "pandas<3"
+	@touch $@
+
+# Python 3.12 alone, and 8 GB: make this before `make bench`, else SIE is left out.
+$(SIE)/.installed: constraints.txt
+	python3.12 -m venv $(SIE)
+	$(SIE)/bin/pip --disable-pip-version-check install sie-server==0.10.1
 	@touch $@

@@ -4,10 +4,12 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from bench import contenders, load, report, texts
-from bench.contenders import INFINITY, Contender, InProcess
+from bench import contenders, lineup, load, report, texts
+from bench.contenders import Contender, InProcess
 from bench.load import Measurement
 from bench.texts import Workload, Writer
 
@@ -16,16 +18,8 @@ log = logging.getLogger("bench")
 
 def compare(model: str, write: Writer, names: list[str], rounds: int, seconds: float) -> dict[str, Any]:
     """Run the workloads on each contender in turn, several rounds; return medians by contender and workload."""
-    running: list[Contender | InProcess] = []
     with contenders.scratch_directory() as base, contextlib.ExitStack() as stack:
-        for position, name in enumerate(names):
-            if name.startswith("Infinity") and not INFINITY.exists():
-                log.warning("%s is skipped: %s does not exist", name, INFINITY)
-                continue
-            contender = contenders.start(name, model, base / str(position))
-            stack.enter_context(contender)
-            running.append(contender)
-            log.info("%s: ready after %.1f s", name, contender.seconds_to_ready)
+        running = list(_start(model, names, base, stack))
         medians = _run_rounds(running, texts.workloads(write), rounds, seconds)
         beside_bulk = {
             each.name: _measure_beside_bulk(each, write, seconds) for each in running if isinstance(each, Contender)
@@ -41,36 +35,17 @@ def compare(model: str, write: Writer, names: list[str], rounds: int, seconds: f
         }
 
 
-def tables(results: dict[str, Any]) -> str:
-    """Return the results as Markdown: speed and latency, then start time and memory."""
-    loads = texts.workloads()
-    first = next(iter(results.values()))["workloads"]
-    shown = [each for each in loads if each.name in first]
-    speed = [
-        [name, *(_format_cell(each.name, row["workloads"].get(each.name)) for each in shown)]
-        for name, row in results.items()
-    ]
-    costs = [
-        [
-            name,
-            report.number(row["seconds_to_ready"]),
-            str(row["Rss"]),
-            str(row["Pss"]),
-            " -> ".join(_format_p95(row["beside_bulk"][key]) for key in ("idle_p95", "busy_p95"))
-            if "beside_bulk" in row
-            else "",
-        ]
-        for name, row in results.items()
-    ]
-    return "\n\n".join(
-        [
-            "Requests a second; p50 / p99 in milliseconds; errors where there were any.",
-            report.table(["", *(each.title for each in shown)], speed),
-            report.table(
-                ["", "seconds to ready", "RSS MB", "PSS MB", "p95 ms of a short text, idle -> beside bulk"], costs
-            ),
-        ]
-    )
+def _start(model: str, names: list[str], base: Path, stack: contextlib.ExitStack) -> Iterator[Contender | InProcess]:
+    """Start contenders that ``stack`` stops; leave out those that are not installed."""
+    for position, name in enumerate(names):
+        try:
+            contender = lineup.start(name, model, base / str(position))
+            stack.push(contender)
+        except FileNotFoundError as error:
+            log.warning("%s is skipped: %s", name, error)
+            continue
+        log.info("%s: ready after %.1f s", name, contender.seconds_to_ready)
+        yield contender
 
 
 def _run_rounds(
@@ -103,19 +78,7 @@ def _measure_beside_bulk(contender: Contender, write: Writer, seconds: float) ->
     thread = threading.Thread(target=contender.measure, args=(texts.bulk(write), seconds * 6, 0))
     thread.start()
     time.sleep(seconds)
-    busy = load.run(contender.url, contender.path, "m", short, seconds * 4)
+    busy = load.run(contender.url, contender.path, contender.model, short, seconds * 4)
     thread.join()
     log.info("%s: p95 of a short text %.1f ms, beside bulk %.1f ms", contender.name, idle.p95, busy.p95)
     return {"idle_p95": idle.p95, "busy_p95": busy.p95, "busy_errors": busy.errors}
-
-
-def _format_p95(milliseconds: float) -> str:
-    return report.number(milliseconds) if milliseconds else "none answered"
-
-
-def _format_cell(name: str, run: dict[str, float] | None) -> str:
-    if run is None:
-        return ""
-    rate = run["texts_per_second" if name == texts.CEILING else "requests_per_second"]
-    cell = f"**{report.number(rate)}** {report.number(run['p50'])} / {report.number(run['p99'])}"
-    return cell + (f" ({run['errors']:.0f} errors)" if run["errors"] else "")

@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from bench import contenders, report, texts
+from bench import contenders, lineup, report, texts
 from bench.load import Measurement
 from bench.texts import Workload, Writer
 
@@ -94,7 +94,7 @@ def measure(model: str, loads: list[Workload], rounds: int, seconds: float, **en
     runs: dict[str, list[Measurement]] = {load.name: [] for load in loads}
     with (
         contenders.scratch_directory() as base,
-        contenders.start(contenders.BEHIND_NGINX, model, base / "run", **env) as server,
+        lineup.start(lineup.BEHIND_NGINX, model, base / "run", **env) as server,
     ):
         server.measure(loads[0], 1, seed=0)
         for turn in range(rounds):

@@ -60,17 +60,32 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def replace(path: Path, begin: str, end: str, text: str) -> None:
-    """Put ``text`` between two marks of a document.
+def read(document: Path, name: str) -> str:
+    """Return what a document has between the marks of the results ``name``.
 
     Raises:
         ValueError: the document does not have them.
     """
-    before, begin, rest = path.read_text().partition(begin)
-    _, end, after = rest.partition(end)
-    if not end:
-        raise ValueError(f"{path} has no lines {begin} and {end}")
-    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
+    return _split(document, name)[1].strip()
+
+
+def write(document: Path, name: str, text: str) -> None:
+    """Put ``text`` between the marks of the results ``name`` in a document.
+
+    Raises:
+        ValueError: the document does not have them.
+    """
+    before, _, after = _split(document, name)
+    document.write_text(f"{before}\n\n{text}\n\n{after}")
+
+
+def _split(document: Path, name: str) -> tuple[str, str, str]:
+    begin, end = (f"<!-- bench {name}: {each} -->" for each in ("begin", "end"))
+    before, _, rest = document.read_text().partition(begin)
+    text, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"{document} has no lines {begin} and {end}")
+    return before + begin, text, end + after
 
 
 def number(value: float) -> str:

@@ -4,7 +4,7 @@ import logging
 import time
 from typing import Any
 
-from bench import contenders, texts
+from bench import contenders, lineup, texts
 from bench.texts import Writer
 
 log = logging.getLogger("bench")
@@ -20,7 +20,7 @@ def soak(model: str, write: Writer, minutes: int) -> dict[str, Any]:
     answered = errors = turn = 0
     with (
         contenders.scratch_directory() as base,
-        contenders.start(contenders.BEHIND_NGINX, model, base / "run") as server,
+        lineup.start(lineup.BEHIND_NGINX, model, base / "run") as server,
     ):
         while time.monotonic() < started + 60 * minutes:
             for load in loads:

@@ -48,7 +48,7 @@ def query(rng: random.Random, write: Writer = english, length: int = 9) -> str:
     return f"{write(rng, length)} {rng.randrange(10_000)}"
 
 
-def _document(rng: random.Random, write: Writer = english) -> str:
+def document(rng: random.Random, write: Writer = english) -> str:
     """Generate a text of 5 to 220 words or characters, 66 on average, one token each."""
     return write(rng, max(5, min(220, int(rng.lognormvariate(4.0, 0.65)))))
 
@@ -57,7 +57,7 @@ def workloads(write: Writer = english, seed: int = 7) -> list[Workload]:
     """Return the workloads of the comparison."""
     rng = random.Random(seed)
     queries = [[query(rng, write)] for _ in range(2000)]
-    documents = [[_document(rng, write) for _ in range(32)] for _ in range(40)]
+    documents = [[document(rng, write) for _ in range(32)] for _ in range(40)]
     full = [[query(rng, write) for _ in range(2048)]]
     return [
         Workload("q1", "one short text, 1 client", queries, 1),
@@ -75,4 +75,4 @@ def workloads(write: Writer = english, seed: int = 7) -> list[Workload]:
 def bulk(write: Writer = english, seed: int = 8) -> Workload:
     """Return one request of 2048 documents."""
     rng = random.Random(seed)
-    return Workload("bulk", "2048 documents in one request", [[_document(rng, write) for _ in range(2048)]], 1)
+    return Workload("bulk", "2048 documents in one request", [[document(rng, write) for _ in range(2048)]], 1)

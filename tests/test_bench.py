@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import comparison, load, report, texts
+from bench import corpus, load, report, standings, texts
 from bench.limits import columns, flops
 from bench.load import Measurement
 from bench.torture import jobs, verdict
@@ -38,11 +38,20 @@ def test_a_median_is_taken_figure_by_figure_and_errors_add_up():
     assert report.median(runs) == Measurement(2, 20, 5, 6, 7, 3)
 
 
-@pytest.mark.parametrize("model", ["minilm", "bert-base"])
-def test_the_published_tables_are_those_of_the_saved_results(model):
-    saved = json.loads((ROOT / f"bench/results/compare-{model}.json").read_text())
+@pytest.mark.parametrize(
+    ("document", "name", "tabulate"),
+    [
+        ("performance", "compare-minilm", standings.tables),
+        ("performance", "compare-bert-base", standings.tables),
+        ("performance", "limits-minilm", columns.table),
+        ("corpora", "corpus-minilm", corpus.table),
+        ("reliability", "torture-minilm", verdict.table),
+    ],
+)
+def test_the_published_tables_are_those_of_the_saved_results(document, name, tabulate):
+    saved = json.loads((ROOT / f"bench/results/{name}.json").read_text())["results"]
 
-    assert comparison.tables(saved["results"]) in (ROOT / "docs/performance.md").read_text()
+    assert report.read(ROOT / f"docs/{document}.md", name) == tabulate(saved)
 
 
 def test_every_plot_that_is_shown_is_there():
@@ -52,31 +61,27 @@ def test_every_plot_that_is_shown_is_there():
         assert f"](plots/{path.name})" in published
 
 
-def test_the_table_of_reliability_is_that_of_the_saved_results():
-    saved = json.loads((ROOT / "bench/results/torture-minilm.json").read_text())
-    _, begin, rest = (ROOT / "docs/reliability.md").read_text().partition(verdict.BEGIN)
-
-    assert begin
-    assert rest.partition(verdict.END)[0].strip() == verdict.table(saved["results"])
-
-
-def test_the_table_replaces_what_was_between_its_marks(tmp_path):
+def test_a_table_replaces_what_was_between_its_marks(tmp_path):
     document = tmp_path / "page.md"
-    document.write_text(f"before\n{verdict.BEGIN}\nold\n{verdict.END}\nafter\n")
-    verdict.write(document, {"abandon": {"work_left_s": 3.5}, "replaced_workers": 0, "load_average": 0.5})
+    document.write_text("before\n<!-- bench x: begin -->\nold\n<!-- bench x: end -->\nafter\n")
+    report.write(document, "x", "new")
 
-    written = document.read_text()
-    assert "old" not in written
-    assert "| 3.5 s | at most 2 s | **no** |" in written
-    assert written.startswith("before\n")
-    assert written.endswith("after\n")
+    assert report.read(document, "x") == "new"
+    assert document.read_text().startswith("before\n")
+    assert document.read_text().endswith("after\n")
 
 
 def test_a_document_without_marks_is_refused(tmp_path):
     (tmp_path / "page.md").write_text("text")
 
     with pytest.raises(ValueError, match="has no lines"):
-        verdict.write(tmp_path / "page.md", {"replaced_workers": 0, "load_average": 0.5})
+        report.write(tmp_path / "page.md", "x", "new")
+
+
+def test_a_target_that_is_missed_is_marked():
+    assert "| 3.5 s | at most 2 s | **no** |" in verdict.table(
+        {"abandon": {"work_left_s": 3.5}, "replaced_workers": 0, "load_average": 0.5}
+    )
 
 
 def test_the_totals_add_up_the_answers_of_all_scenes():

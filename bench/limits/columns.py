@@ -1,13 +1,10 @@
 """What was measured as a table with a column for each CPU, and the table's place in a document."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from bench import report
 from bench.limits.run import SHAPES, name_of
-
-BEGIN, END = "<!-- bench limits: begin -->", "<!-- bench limits: end -->"
 
 #: What the service takes by itself, the first that there is.
 ENGINES = ("this engine, bfloat16", "this engine, float32")
@@ -28,15 +25,6 @@ def table(results: dict[str, Column]) -> str:
     columns = list(results.values())
     lines = [[name, *map(tell, columns)] for name, tell in _rows(columns).items()]
     return report.table(["", *(each["machine"]["cpu"].strip() for each in columns)], lines)
-
-
-def write(path: Path, results: dict[str, Column]) -> None:
-    """Put the table between the two marks of a document.
-
-    Raises:
-        ValueError: the document does not have them.
-    """
-    report.replace(path, BEGIN, END, table(results))
 
 
 def _rows(columns: Sequence[Column]) -> dict[str, Callable[[Column], str]]:

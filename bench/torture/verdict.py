@@ -2,14 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench import report
 from bench.torture.jobs import DOCUMENTED
 from bench.torture.overload import LOADS, PROBED_LOAD, PROBES
-
-BEGIN, END = "<!-- make torture: begin -->", "<!-- make torture: end -->"
 
 #: What each request gives the service, and so the longest that an accepted one may take.
 DEADLINE_SECONDS = 10
@@ -46,15 +43,6 @@ def table(results: dict[str, Any]) -> str:
     lines = [row.cells() for make in (_loads, _clients, _faults, _totals) for row in make(results)]
     busy = f"The load average of the machine was {results['load_average']:.1f} before the run."
     return report.table(["", "measured", "target", "reached"], lines) + f"\n\n{busy}"
-
-
-def write(path: Path, results: dict[str, Any]) -> None:
-    """Put the table between the two marks of a document.
-
-    Raises:
-        ValueError: the document does not have them.
-    """
-    report.replace(path, BEGIN, END, table(results))
 
 
 def _loads(results: dict[str, Any]) -> Iterator[Row]:
