@@ -16,8 +16,8 @@
 # make launchers
 #              every launcher with the notes' app and this service: who breaks; five minutes
 # make fuzz    13,000 malformed requests, new ones each time; some minutes
-# make bench   the comparison table: this service beside what people would pick instead, half an hour; then how near the
-#              model comes to what the CPU can do, four minutes, which adds this CPU's column to docs/performance.md
+# make bench   the comparison table: this service beside what people would pick instead, 22 minutes; then how near the
+#              model comes to what the CPU can do, which adds this CPU's column to docs/performance.md
 # make torture
 #              overload, bad clients and faults; writes the table of docs/reliability.md; twelve minutes
 
@@ -64,8 +64,8 @@ fuzz: $(VENV)/.tests
 
 bench: $(VENV)/.bench $(INFINITY)/.installed
 	scripts/packages bench
-	$(VENV)/bin/python -m bench --write docs/performance.md
-	$(VENV)/bin/python -m bench limits --rounds 7 --write docs/performance.md
+	$(VENV)/bin/python -m bench --rounds 2 --seconds 2 --write docs/performance.md
+	$(VENV)/bin/python -m bench limits --write docs/performance.md
 
 torture: $(VENV)/.tests
 	scripts/packages bench

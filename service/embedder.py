@@ -10,11 +10,11 @@ import msgspec
 import numpy as np
 
 from service import cpu
+from service.bulk.worker import limits_of
 from service.engine.distinct import Distinct
 from service.engine.engine import Engine
 from service.engine.engines import Engines
 from service.engine.host import Host
-from service.engine.limits import Limits
 from service.engine.model import Reading, Vectors
 from service.engine.options import Options
 from service.errors import BadSetting, InvalidInput
@@ -97,8 +97,10 @@ class Embedder:
 
 
 def _find_prompt(engine: Engine, name: str | None) -> str | None:
-    if name is None or name in engine.model.prompts:
-        return None if name is None else engine.model.prompts[name]
+    if name is None:
+        return None
+    if name in engine.model.prompts:
+        return engine.model.prompts[name]
     names = ", ".join(engine.model.prompts) or "none"
     raise InvalidInput(f"{engine.model.name} has no prompt {name!r}; it has {names}", "prompt")
 
@@ -121,11 +123,7 @@ def _load(settings: Settings, sharers: int) -> Engine:
     source = catalog.prepare(settings)
     settings = msgspec.structs.replace(settings, revision=source.revision or settings.revision)
     model = catalog.load(settings, 1, sharers)
-    limits = Limits(
-        max_batch_tokens=None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens,
-        batch_timeout=None if settings.batch_timeout == "auto" else settings.batch_timeout,
-    )
-    engines = Engines([model], Host(_end, malloc.trim), limits)
+    engines = Engines([model], Host(_end, malloc.trim), limits_of(settings))
     engines.calibrate()
     return engines.find()
 

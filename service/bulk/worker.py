@@ -109,16 +109,20 @@ def attend(link: Link, load: Load, settings: Settings, place: Place, job: Job) -
     return False
 
 
-def _run(link: Link, model: Model, settings: Settings, place: Place, job: Job) -> None:
-    _check(model, job)
-    limits = Limits(
+def limits_of(settings: Settings) -> Limits:
+    """Return the limits of an engine that one caller has for itself."""
+    return Limits(
         max_batch_tokens=None if settings.max_batch_tokens == "auto" else settings.max_batch_tokens,
         batch_timeout=None if settings.batch_timeout == "auto" else settings.batch_timeout,
     )
+
+
+def _run(link: Link, model: Model, settings: Settings, place: Place, job: Job) -> None:
+    _check(model, job)
     tally = Tally()
     host = Host(_end, malloc.trim, Path(job.directory) / place.record, blames_kills=True)
     # Two lanes, for a window each: no batch has texts of two windows, and a part that is made again has the same bits.
-    with closing(Engines([model, model], host, limits, tally)) as engines:
+    with closing(Engines([model, model], host, limits_of(settings), tally)) as engines:
         engines.calibrate()
         tally.take()
         link.send(Ready(model.name, model.revision, model.fingerprint))

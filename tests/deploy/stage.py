@@ -61,16 +61,7 @@ class Nginx(Process):
         for place, file in files.items():
             shutil.copy(DEPLOY / "nginx" / file, self.etc / place)
         (self.etc / "sites-enabled/embeddings").symlink_to(f"../sites-available/{site}")
-        for path in [
-            self.etc / "nginx.conf",
-            *self.etc.glob("conf.d/*"),
-            *self.etc.glob("snippets/*"),
-            *self.etc.glob("sites-available/*"),
-        ]:
-            text = path.read_text()
-            for old, new in (replaced or {}).items():
-                text = text.replace(old, new)
-            path.write_text(text)
+        self._replace(replaced or {})
         service = directory / "run"
         for writable in (self.run, self.run / "embeddings", self.logs, service):
             writable.mkdir(exist_ok=True)
@@ -86,6 +77,14 @@ class Nginx(Process):
         super().__init__(
             [*prefix, program("unshare"), "--mount", "sh", "-c", script], directory, {"PATH": "/usr/sbin:/usr/bin:/bin"}
         )
+
+    def _replace(self, texts: Mapping[str, str]) -> None:
+        folders = ("conf.d", "snippets", "sites-available")
+        for path in [self.etc / "nginx.conf", *(path for each in folders for path in (self.etc / each).iterdir())]:
+            text = path.read_text()
+            for old, new in texts.items():
+                text = text.replace(old, new)
+            path.write_text(text)
 
     @property
     def errors(self) -> str:
