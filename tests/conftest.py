@@ -71,6 +71,7 @@ def start(tmp_path, cache):
     yield start
     for process in started:
         process.kill()
+        sys.stdout.write(process.log)  # pytest shows it if the test failed
 
 
 @pytest.fixture(scope="session")
