@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -20,6 +21,9 @@ log = logging.getLogger("service")
 
 ROOT = Path(__file__).parent.parent.parent
 STOP = (signal.SIGINT, signal.SIGTERM)
+
+#: The workers of a killed master listen until they notice its end; on a busy machine the next one starts before.
+ORPHANS_SECONDS = 5.0
 
 #: Holds the operator's EMBED_REVISION while the commit takes its place. uWSGI keeps the environment when it executes
 #: itself again (``echo r > run/fifo``), and has to resolve a branch anew.
@@ -64,7 +68,7 @@ def claim(run_dir: str) -> None:
         make_metrics(Path(run_dir, "metrics"))
     except OSError as error:
         raise BadSetting(f"EMBED_RUN_DIR={run_dir}: {error.strerror}") from None
-    if _is_first_start() and _answers(given.get("EMBED_SOCKET", "")):
+    if _is_first_start() and _is_taken(given.get("EMBED_SOCKET", "")):
         raise BadSetting(f"EMBED_SOCKET={given['EMBED_SOCKET']}: another process listens there")
 
 
@@ -192,6 +196,16 @@ def _is_first_start() -> bool:
 
 def _is_reload() -> bool:
     return os.environ.get("UWSGI_RELOADS", "0") != "0"
+
+
+def _is_taken(path: str) -> bool:
+    """Tell whether somebody listens on a Unix socket for longer than the workers of a killed master."""
+    deadline = time.monotonic() + ORPHANS_SECONDS
+    while answers := _answers(path):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    return answers
 
 
 def _answers(path: str) -> bool:
