@@ -43,17 +43,15 @@ class Clipper:
         """Return a shorter text whose first tokens, or with the side left its last, are the ``max_length`` kept."""
         if len(text) <= LONG_CHARACTERS or max_length is None:
             return text
-        size = max_length * CHARACTERS_PER_TOKEN
-        is_shortened = False
-        while size < len(text):
-            part = Part(text, size, side)
+        size, read = max_length * CHARACTERS_PER_TOKEN, text
+        while size < len(read):
+            part = Part(read, size, side)
             [encoding] = self._whole.encode_batch([part.text], add_special_tokens=False)  # "fast" leaves words out
             if self._ends_words(encoding, part, max_length) or self._outweighs(encoding, part, max_length):
                 return part.text
-            if not is_shortened:  # a usual text need not be looked at any further
-                text, is_shortened = self._long_words.shorten(text), True
             size *= 4
-        return text
+            read = self._long_words.shorten(text, size, side)  # a usual text need not be looked at any further
+        return read
 
     def _ends_words(self, encoding: "tokenizers.Encoding", part: "Part", max_length: int) -> bool:
         """Tell whether the kept tokens are those of whole words: a word's tokens depend on no other word.

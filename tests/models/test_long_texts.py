@@ -40,7 +40,7 @@ def build(kind):
 
 KINDS = ["word-piece", "byte BPE", "BPE", "unigram", "unigram, one word"]
 
-PIECES = [*"ab.中文é\n[_-3ﬁ", "the", "fox", "aa", "ab", " ", "  ", "12", "e\u0301", "[MASK]", "MA"]
+PIECES = [*"ab.中文é\n[_-3ﬁ😀\x01\u0301\u200d", "the", "fox", "aa", "ab", " ", "  ", "12", "e\u0301", "[MASK]", "MA"]
 RUNS = st.builds(lambda piece, count: piece * count, st.sampled_from(PIECES), st.integers(1, 30))
 LONG = st.lists(st.one_of(st.sampled_from(PIECES), RUNS), min_size=20, max_size=150).map("".join)
 
@@ -49,7 +49,8 @@ LONG = st.lists(st.one_of(st.sampled_from(PIECES), RUNS), min_size=20, max_size=
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_part_has_the_tokens_of_the_whole(kind, side, monkeypatch):
     monkeypatch.setattr(clipper, "CHARACTERS_PER_TOKEN", 4)
-    monkeypatch.setattr(long_words, "PIECE_CHARACTERS", 101)
+    monkeypatch.setattr(long_words, "PIECE_CHARACTERS", 7)
+    monkeypatch.setattr(long_words, "CHUNK_CHARACTERS", 70)
     tokenizer = Tokenizer(build(kind))
     tokenizer.limit(LENGTH)
     clipped = 0
