@@ -1,6 +1,7 @@
 """The devices of a Ray cluster: an actor for each. What a lost one has not finished is done by another."""
 
 import logging
+import os
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from service.bulk.member import Member, load_beside
 from service.bulk.messages import Job, Ready
 from service.bulk.pool import MAX_FAILED_STARTS, Device, Pool
 from service.bulk.seats import Seat
+from service.bulk.watch import Watch
 from service.bulk.worker import Load
 from service.errors import BulkFailed
 from service.settings import Settings
@@ -69,7 +71,8 @@ class Cluster(Pool):
         self._witness = directory / f".shared-{secrets.token_hex(8)}"
         self._load = partial(load_beside, self._witness, load)
         self._devices: list[Actor] = []
-        head.join(address)
+        place = head.join(address)
+        self._watch = Watch(*place, self._end) if place else None
         try:
             parts.remove(directory.glob(".shared-*"))
             self._witness.touch()
@@ -118,7 +121,15 @@ class Cluster(Pool):
                 if actor.handle:
                     ray.kill(actor.handle)
         ray.shutdown()
+        if self._watch:
+            self._watch.close()
         parts.remove([self._witness])
+
+    def _end(self, reason: str) -> None:
+        """End this process: its main thread may wait in Ray for the head."""
+        log.error("%s", head.lost(reason))
+        parts.remove([self._witness])
+        os._exit(1)
 
     def _start(self, actor: Actor) -> None:
         import ray

@@ -19,14 +19,15 @@ CONNECT_SECONDS = 10.0
 DEFAULTS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_NUM_REDIS_GET_RETRIES": "1"}
 
 
-def join(address: str) -> None:
-    """Join a cluster.
+def join(address: str) -> tuple[str, int] | None:
+    """Join a cluster; return where it accepts connections, None if that is not known.
 
     Raises:
         BulkFailed: nobody answers, or Ray refuses.
     """
     ray = require()
-    _reach(os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address)
+    named = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
+    _reach(named)
     handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address, logging_level=logging.WARNING, log_to_driver=False)
@@ -34,6 +35,7 @@ def join(address: str) -> None:
         raise BulkFailed(f"--on ray: no cluster at {address}: {tell(error)}") from None
     finally:
         signal.signal(signal.SIGTERM, handler)  # Ray's exits, and leaves the parts under way
+    return _locate(named if "://" in named else ray.get_runtime_context().gcs_address)
 
 
 @contextmanager
@@ -50,7 +52,12 @@ def answering() -> Iterator[None]:
     except ImportError as error:  # Ray Client raises what its server raised
         raise BulkFailed(f"the head of the cluster lacks this project, or a part of it: {error}") from None
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
-        raise BulkFailed(f"the cluster is lost: {tell(error)}; run the same command to go on") from None
+        raise lost(tell(error)) from None
+
+
+def lost(reason: str) -> BulkFailed:
+    """Return the error of a run whose cluster is lost."""
+    return BulkFailed(f"the cluster is lost: {reason}; run the same command to go on")
 
 
 def require() -> Any:
@@ -77,13 +84,20 @@ def tell(error: Exception) -> str:
 
 def _reach(address: str) -> None:
     """Refuse an address to which nobody listens, for which Ray would wait for minutes."""
+    if place := _locate(address):
+        try:
+            socket.create_connection(place, CONNECT_SECONDS).close()
+        except OSError as error:
+            raise BulkFailed(f"--on ray: nobody answers at {address}: {error.strerror or error}") from None
+
+
+def _locate(address: str) -> tuple[str, int] | None:
+    """Return the host and the port of an address, None if it does not name both."""
     url = urlsplit(address if "://" in address else f"//{address}")
     with suppress(ValueError):  # Ray says what is wrong with it
         if url.hostname and url.port:
-            try:
-                socket.create_connection((url.hostname, url.port), CONNECT_SECONDS).close()
-            except OSError as error:
-                raise BulkFailed(f"--on ray: nobody answers at {address}: {error.strerror or error}") from None
+            return url.hostname, url.port
+    return None
 
 
 def nodes() -> list[Node]:

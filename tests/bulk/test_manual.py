@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.bulk import cluster, command, pool, shards
+from service.bulk import cluster, command, pool, shards, watch
 
 MANUAL = (Path(__file__).parents[2] / "docs/corpora.md").read_text()
 
@@ -43,5 +43,6 @@ def test_the_manuals_limits_are_those_of_the_code():
     assert f"After {pool.MAX_DEATHS} deaths" in MANUAL
     assert (pool.MAX_FAILED_STARTS, "Three processes of a device" in MANUAL) == (3, True)
     assert f"after {cluster.STRAY_SECONDS:.0f} seconds" in MANUAL
+    assert f"does not answer for {watch.LOST_PROBES * watch.PROBE_SECONDS:.0f} seconds" in MANUAL
     statuses = [command.ALL, command.SOME, command.NOTHING, command.INTERRUPTED]
     assert [int(each) for each in re.findall(r"^\| (\d+) \|", MANUAL, re.MULTILINE)] == statuses
