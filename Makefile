@@ -13,6 +13,8 @@
 #              real clients in environments of their own, 2.6 GB; eight minutes the first time, then two
 # make test-contract
 #              5000 requests that schemathesis makes of /openapi.json; five minutes
+# make test-kills
+#              `kill -9` of `bulk` at 20 moments, and what is there in the end
 # make launchers
 #              every launcher with the notes' app and this service: who breaks; five minutes
 # make fuzz    13,000 malformed requests, new ones each time; some minutes
@@ -33,7 +35,7 @@ SIE := .venv-sie
 LOWEST := .venv-lowest
 CLIENTS := $(patsubst tests/clients/%/requirements.txt,.venv-clients/%/.installed,$(wildcard tests/clients/*/requirements.txt))
 
-.PHONY: setup serve test test-contract test-lowest test-systemd test-clients lint fuzz bench torture launchers lock
+.PHONY: setup serve test test-contract test-lowest test-kills test-systemd test-clients lint fuzz bench torture launchers lock
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.serves
@@ -55,6 +57,9 @@ test-clients: $(VENV)/.tests $(CLIENTS) .venv-clients/node/.installed
 
 test-contract: $(VENV)/.tests
 	CONTRACT_EXAMPLES=5000 $(VENV)/bin/pytest tests/server/test_contract.py
+
+test-kills: $(VENV)/.tests
+	BULK_KILLS=20 $(VENV)/bin/pytest tests/bulk/test_kills.py
 
 lint: $(VENV)/.tests
 	$(VENV)/bin/pre-commit run --all-files

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -18,8 +17,6 @@ from service.engine.suspects import Suspects
 from service.errors import BulkFailed
 from tests.bulk import corpus
 from tests.fakes import FakeModel, vector_of
-
-KILLS = 4
 
 #: Runs a corpus in a process of its own, which a test may kill.
 PROGRAM = """
@@ -214,23 +211,6 @@ def test_a_killed_device_process_is_replaced(tmp_path, out, start):
 
     assert process.wait(120) == 0
     assert [row["id"] for row in corpus.rows(out)] == [f"d{index}" for index in range(5000)]
-
-
-def test_a_run_that_is_killed_again_and_again_ends_as_an_undisturbed_one(tmp_path, out, start):
-    path = corpus.write(tmp_path / "a.jsonl", corpus.texts(8000))
-    corpus.embed(path, tmp_path / "undisturbed")
-    for seed in range(KILLS):
-        process = start(path)
-        wait_for(lambda running=process: list(out.glob(".part-*")) or running.poll() is not None)
-        time.sleep(random.Random(seed).uniform(0, 0.3))
-        process.kill()
-        process.wait()
-    assert start(path).wait(120) == 0
-
-    assert corpus.rows(out) == corpus.rows(tmp_path / "undisturbed")
-    assert {part.name for part in out.glob("part-*")} == {
-        part.name for part in (tmp_path / "undisturbed").glob("part-*")
-    }
 
 
 def wait_for(condition, seconds=60):
