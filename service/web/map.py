@@ -26,15 +26,11 @@ def project(vectors: Vectors) -> Map:
     They are computed exactly, from the products of the n vectors. The sign of an axis means nothing: the point farthest
     from the middle is put on its positive side, so that equal vectors give equal maps.
     """
-    centred = vectors.astype(np.float64)
-    centred -= centred.mean(axis=0)
+    centred = vectors - vectors.mean(axis=0, dtype=np.float64)
     variances, axes = np.linalg.eigh(centred @ centred.T)
-    variances, axes = np.maximum(variances[::-1], 0), axes[:, ::-1]
-    points = np.zeros((len(vectors), 2))
-    for axis in range(min(2, len(vectors))):
-        column = axes[:, axis] * np.sqrt(variances[axis])
-        points[:, axis] = column * np.sign(column[np.abs(column).argmax()])
-    explained = np.zeros(2)
-    if total := variances.sum():
-        explained[: len(variances[:2])] = variances[:2] / total
-    return Map(points, explained)
+    largest = np.maximum(variances[:-3:-1], 0)
+    points = axes[:, :-3:-1] * np.sqrt(largest)
+    points *= np.sign(points[np.abs(points).argmax(axis=0), range(len(largest))])
+    explained = largest / (np.square(centred).sum() or 1)
+    missing = 2 - len(largest)
+    return Map(np.pad(points, ((0, 0), (0, missing))), np.pad(explained, (0, missing)))
