@@ -36,15 +36,9 @@ PAGE = """\
 
 #: By default swagger-ui would have the document judged by a service of its own.
 START = b"""\
-"use strict";
 const place = document.getElementById("swagger-ui");
-SwaggerUIBundle({
-  domNode: place,
-  url: place.dataset.document,
-  deepLinking: true,
-  tryItOutEnabled: true,
-  validatorUrl: null,
-});
+const options = { deepLinking: true, tryItOutEnabled: true, validatorUrl: null };
+SwaggerUIBundle({ domNode: place, url: place.dataset.document, ...options });
 """
 
 

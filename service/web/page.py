@@ -4,7 +4,6 @@ import hashlib
 import html
 import re
 from base64 import b64encode
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -17,7 +16,6 @@ from flask import Blueprint, Flask, Response, current_app, request
 from service.api.choices import decide_cut
 from service.api.wire import engines, read, reply, reranker
 from service.engine.engine import Engine
-from service.engine.model import Vectors
 from service.errors import InvalidInput
 from service.web.map import project
 from service.web.pages import Files
@@ -45,8 +43,8 @@ LIMITS = ("max_queue_tokens", "max_requests", "request_timeout")
 #: The map compares each vector with every other.
 MAX_VECTORS = 500
 
-#: Far above what a model gives, and small enough to be squared.
-MAX_COMPONENT = 1e6
+#: Its components are far above what a model gives, and small enough to be squared.
+Vector = Annotated[list[Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]], msgspec.Meta(min_length=1)]
 
 
 class Points(msgspec.Struct):
@@ -54,7 +52,7 @@ class Points(msgspec.Struct):
 
     HINTS: ClassVar = {"vectors": f"; send 1 to {MAX_VECTORS} lists of numbers"}
 
-    vectors: Annotated[list[list[float]], msgspec.Meta(min_length=1, max_length=MAX_VECTORS)]
+    vectors: Annotated[list[Vector], msgspec.Meta(min_length=1, max_length=MAX_VECTORS)]
 
 
 def register(app: Flask) -> None:
@@ -102,7 +100,10 @@ def models() -> Response:
 @routes.post("/web/map")
 def create_map() -> Response:
     """Return vectors as points of a plane."""
-    return reply(project(stack(read(Points).vectors))._asdict())
+    vectors = read(Points).vectors
+    if len(set(map(len, vectors))) > 1:
+        raise InvalidInput("vectors: send as many numbers for each", "vectors")
+    return reply(project(np.array(vectors, np.float32))._asdict())
 
 
 def describe(engine: Engine) -> dict[str, Any]:
@@ -118,37 +119,20 @@ def describe(engine: Engine) -> dict[str, Any]:
     }
 
 
-def stack(vectors: list[list[float]]) -> Vectors:
-    """Return float32 of shape (vectors, dimensions).
-
-    Raises:
-        InvalidInput: they are empty, differ in length, or are too large to be multiplied.
-    """
-    if not vectors[0] or len({len(each) for each in vectors}) > 1:
-        raise InvalidInput("vectors: send as many numbers for each, at least one", "vectors")
-    stacked = np.array(vectors, np.float64)
-    if np.abs(stacked).max() > MAX_COMPONENT:
-        raise InvalidInput(f"vectors: send numbers of at most {MAX_COMPONENT:.0e}", "vectors")
-    return stacked.astype(np.float32)
-
-
 @cache
 def files() -> Files:
     """Return the files of the page."""
     paths = [path for path in STATIC.rglob("*") if path.is_file()]
     contents = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in paths}
-    digest = hashlib.sha256(_style(contents)).digest()
+    contents["style.css"] = contents["vendor/uplot/uPlot.min.css"] + contents["style.css"]
+    digest = hashlib.sha256(contents["style.css"]).digest()
     return Files(contents, POLICY.format(style=b64encode(digest).decode()))
 
 
 @cache
-def _render(language: str) -> str:
+def _render(language: str) -> bytes:
     contents = files().contents
     words = orjson.loads(contents[f"locales/{language}.json"])
     page = contents["index.html"].decode().replace("{digest}", files().digest).replace("{language}", language)
     page = SAYS.sub(lambda found: f"{found[0][:-2]}{html.escape(words[found[1]])}</", page)
-    return page.replace("{style}", _style(contents).decode())
-
-
-def _style(contents: Mapping[str, bytes]) -> bytes:
-    return contents["vendor/uplot/uPlot.min.css"] + contents["style.css"]
+    return page.replace("{style}", contents["style.css"].decode()).encode()
