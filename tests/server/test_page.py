@@ -173,7 +173,7 @@ def test_texts_are_compared(page):
     page.click("[data-example][lang=en]")
     page.wait_for_selector("#ranked li")
 
-    assert page.locator(".heat tbody td").count() == 100
+    assert page.locator("#heat tbody td").count() == 100
     assert page.locator("#map circle").count() == 10
     assert texts(page, "#ranked li")[0].startswith("Water the tomatoes")
 
@@ -193,7 +193,7 @@ def test_the_heat_map_is_read_with_the_keyboard(page):
     page.click("nav a[href='#compare']")
     page.fill("#texts", "a cat\na kitten\nan engine")
     page.click("#relate")
-    page.focus(".heat td[tabindex='0']")
+    page.focus("#heat td[tabindex='0']")
     page.keyboard.press("ArrowRight")
 
     assert re.fullmatch(r"0\.\d{4}: a cat ↔ a kitten", page.inner_text("#cell"))
@@ -207,7 +207,7 @@ def test_each_pair_of_fifty_texts_is_drawn(page):
     page.click("#relate")
     page.wait_for_selector("#map circle")
 
-    assert page.locator(".heat tbody td").count() == 2500
+    assert page.locator("#heat tbody td").count() == 2500
 
 
 def test_more_texts_than_can_be_shown_are_refused(page):
@@ -255,10 +255,11 @@ def test_the_story_of_the_fork_is_this_instances(page, service):
 
 def test_the_commands_of_other_launchers_are_told(page):
     page.click("nav a[href='#fork']")
+    rows = texts(page, "#launchers tbody tr")
 
-    assert "gunicorn -w 4 --preload\tthe master, before it forks\tfails for every request" in texts(
-        page, "#launchers tbody tr"
-    )
+    assert "gunicorn -w 4 --preload\tthe master, before it forks\tfails for every request" in rows
+    colors = page.evaluate("[...launchers.querySelectorAll('td:last-child')].map(e => getComputedStyle(e).color)")
+    assert [each == colors[0] for each in colors] == [row.split("\t")[2].startswith("works") for row in rows]
     for name in ("forking.md", "forking.zh.md"):
         url = page.locator(f"a[href$='{name}']").evaluate("link => link.href")
         assert "gunicorn -w 4 --preload" in page.request.get(url).text()

@@ -101,7 +101,10 @@ def test_the_launchers_do_what_the_document_says():
     tried = dict(re.findall(r"^\| `([^`]+)` \| (.+? / .+?) \|", document, re.MULTILINE))
     importers = {"each_worker": "each worker", "only_process": "each worker"}
 
-    for command, importer, result in json.loads((STATIC / "launchers.json").read_text()):
+    row = r'<tr><th><code>(.+)</code><td data-say="(.+)"></td><td data-say="(.+)"></td>'
+    rows = re.findall(row, (STATIC / "index.html").read_text())
+    assert len(rows) == 9
+    for command, importer, result in rows:
         assert tried[command].startswith(importers.get(importer, "1 before the fork")), command
         assert tried[command].endswith(VERDICTS.get(result, "**works**")), command
 

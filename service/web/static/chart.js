@@ -1,4 +1,5 @@
 // Lines over time, drawn by uPlot, which is loaded when the first are wanted.
+import { $ } from "./dom.js";
 import { say } from "./words.js";
 
 const HEIGHT = 180;
@@ -17,18 +18,16 @@ function load() {
   return loading;
 }
 
-// Values are null where there are none.
-export async function lines(place, at, series, unit) {
+// Draw series of the records, each under its label; a value is null where there is none.
+export async function lines(id, records, labels, unit) {
   await load();
-  const data = [at, ...Object.values(series)];
-  const names = Object.keys(series);
-  let known = charts.get(place);
-  if (known?.names.join() !== names.join()) {
-    known?.chart.destroy();
-    known = { names, chart: new globalThis.uPlot(describe(place, names, unit), data, place) };
-    charts.set(place, known);
+  const place = $(id);
+  const { lang } = document.documentElement;
+  if (charts.get(place)?.lang !== lang) {
+    charts.get(place)?.chart.destroy();
+    charts.set(place, { lang, chart: new globalThis.uPlot(describe(place, Object.values(labels), unit), [], place) });
   }
-  known.chart.setData(data);
+  charts.get(place).chart.setData(["at", ...Object.keys(labels)].map((name) => records.map((each) => each[name])));
 }
 
 // A canvas knows no light-dark(): the element computes the colour, each time that a chart is drawn.
@@ -39,12 +38,15 @@ function color(place, name) {
   return computed;
 }
 
-function describe(place, names, unit) {
+function describe(place, labels, unit) {
   const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(document.documentElement.lang);
   const amount = (value) => `${value} ${unit}`.trim();
-  const told = (write) => (_, value) => (value === null ? "–" : write(value));
-  const grid = { stroke: () => color(place, "--line"), width: 1 };
-  const axis = { stroke: () => color(place, "--dim"), grid, ticks: { show: false } };
+  const told = (write) => (_, value) => (value == null ? "–" : write(value));
+  const axis = {
+    stroke: () => color(place, "--dim"),
+    grid: { stroke: () => color(place, "--line"), width: 1 },
+    ticks: { show: false },
+  };
   return {
     width: place.clientWidth,
     height: HEIGHT,
@@ -58,7 +60,7 @@ function describe(place, names, unit) {
       { ...axis, space: 110, values: (_, values) => values.map(clock) },
       { ...axis, size: 60, values: (_, values) => values.map(amount) },
     ],
-    series: [{ label: say("at"), value: told(clock) }, ...names.map((label, index) => ({
+    series: [{ label: say("at"), value: told(clock) }, ...labels.map((label, index) => ({
       label, stroke: () => color(place, COLORS[index]), width: 2, points: { size: 4 },
       value: told((value) => amount(value.toFixed(1))),
     }))],

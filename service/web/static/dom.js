@@ -3,14 +3,10 @@ import { say } from "./words.js";
 
 export const $ = (id) => document.getElementById(id);
 
-class Markup {
-  constructor(text) {
-    this.text = text;
-  }
-}
+class Markup extends String {}
 
 function write(value) {
-  if (value instanceof Markup) return value.text;
+  if (value instanceof Markup) return value;
   if (Array.isArray(value)) return value.map(write).join("");
   return String(value ?? "").replace(/[&<>"]/g, (each) => `&#${each.charCodeAt()};`);
 }
@@ -19,9 +15,9 @@ function write(value) {
 export const html = (parts, ...values) => new Markup(String.raw({ raw: parts }, ...values.map(write)));
 
 // The page's policy refuses style attributes, but no properties.
-export function fill(place, markup) {
-  place.innerHTML = write(markup);
-  for (const each of place.querySelectorAll("[data-share]")) each.style.setProperty("--share", each.dataset.share);
+export function fill(id, markup) {
+  $(id).innerHTML = write(markup);
+  for (const each of $(id).querySelectorAll("[data-share]")) each.style.setProperty("--share", each.dataset.share);
 }
 
 // Rows begin with their name; a cell is null where nothing is known.
@@ -38,24 +34,15 @@ export const bar = (parts) => html`<div class="bar" aria-hidden="true">
 export const legend = (parts) => html`<ul class="legend">
   ${parts.map(([name, text]) => html`<li class="${name}">${text}</li>`)}</ul>`;
 
-export const verdict = (isGood, text, reason) =>
-  html`<span class="${isGood ? "good" : "bad"}" title="${reason}">${text}</span>`;
-
-export function complain(message) {
-  $("problem").textContent = message;
-  $("problem").hidden = !message;
-}
+export const complain = (message) => $("problem").replaceChildren(message);
 
 // Run what a person asked for; while it runs, its button is busy.
-export async function guard(action, button) {
-  if (button?.ariaBusy === "true") return;
-  if (button) button.ariaBusy = "true";
+export async function guard(action, button = {}) {
+  if (button.ariaBusy === "true") return;
+  button.ariaBusy = "true";
   complain("");
-  try {
-    await action();
-  } catch (error) {
-    complain(error.message);
-  } finally {
-    if (button) button.ariaBusy = null;
-  }
+  await action().catch((error) => complain(error.message));
+  button.ariaBusy = null;
 }
+
+export const act = (id, action) => $(id).addEventListener("click", () => guard(action, $(id)));

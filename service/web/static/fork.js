@@ -1,31 +1,30 @@
-// How the fork happened: the processes of this instance on a line of time, what each holds, and other launchers.
-import { $, bar, fill, html, legend, table, verdict } from "./dom.js";
-import launchers from "./launchers.json" with { type: "json" };
+// How the fork happened: the processes of this instance on a line of time, and what each holds.
+import { bar, fill, html, legend, table } from "./dom.js";
 import { age, megabytes } from "./state.js";
 import { say } from "./words.js";
 
 const STEPS = ["fork", "import", "load", "warm"];
+const HELD = ["app", "model", "device"];
 
 // A worker that was replaced later is shown from its own fork.
 const SAME_START_SECONDS = 120;
 
-export function open() {
-  fill($("launchers"), table(["command", "importer", "result"], launchers.map(([command, importer, result]) =>
-    [html`<code>${command}</code>`, say(importer), verdict(result.startsWith("works"), say(result))])));
-}
-
 export function tell(state) {
-  const workers = state.workers.filter((worker) => worker.started !== null);
   const { master } = state;
+  const workers = state.workers.filter((worker) => worker.started !== null);
   const begun = master?.started ?? Math.min(...workers.map((each) => each.started));
   const isOne = workers.every((each) => each.started - begun < SAME_START_SECONDS);
   const from = (worker) => (isOne ? begun : worker.started);
   const span = Math.max(...workers.map((each) => (each.steps.ready ?? state.now) - from(each)), 0.001);
-  const line = master ? say("master_line", { pid: master.pid, age: age(state.now - master.started) }) : "";
-  fill($("timeline"), html`<p>${line}</p>
-    ${workers.map((worker) => story(worker, (worker.started - from(worker)) / span, span, worker.started - begun))}
-    ${legend(STEPS.map((step) => [`phase-${step}`, say(`phase.${step}`)]))}`);
-  showHolders(state);
+  fill("timeline", [
+    master ? html`<p>${say("master_line", { pid: master.pid, age: age(state.now - master.started) })}</p>` : "",
+    workers.map((worker) => story(worker, (worker.started - from(worker)) / span, span, worker.started - begun)),
+    legend(STEPS.map((step) => [`phase-${step}`, say(`phase.${step}`)])),
+  ]);
+  const others = ["master", "monitor"].filter((role) => state[role]).map((role) => [say(role), state[role]]);
+  const rows = [...others, ...state.workers.map((each) => [`${say("worker")} ${each.number}`, each])];
+  fill("holds", table(["process", "pid", ...HELD, "memory"], rows.map(([name, { pid, holds, memory }]) =>
+    [name, pid, ...HELD.map((part) => holds && say(holds[part] ? "yes" : "no")), megabytes(memory)])));
 }
 
 function story({ number, pid, started, steps }, wait, span, offset) {
@@ -40,13 +39,4 @@ function story({ number, pid, started, steps }, wait, span, offset) {
   return html`<h3>${say("worker_line", { number, pid })}</h3>
     ${bar([["phase-wait", wait], ...parts.map(([step, seconds]) => [`phase-${step}`, seconds / span])])}
     <p class="story">${way.join(" → ")}</p>`;
-}
-
-function showHolders(state) {
-  const others = ["master", "monitor"].filter((role) => state[role]).map((role) => [say(role), state[role]]);
-  const workers = state.workers.map((each) => [`${say("worker")} ${each.number}`, each]);
-  const held = ["app", "model", "device"];
-  fill($("holds"), table(["process", "pid", ...held, "memory"], [...others, ...workers].map(([name, each]) => [
-    name, each.pid, ...held.map((part) => each.holds && say(each.holds[part] ? "yes" : "no")), megabytes(each.memory),
-  ])));
 }

@@ -8,27 +8,26 @@ const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRi
 
 let shown;
 
-export function showHeat(texts, products) {
-  const cosines = products.map((row, i) =>
-    row.map((product, j) => product / (Math.sqrt(products[i][i] * products[j][j]) || 1)));
+export function showHeat(texts, vectors) {
+  const lengths = vectors.map((each) => Math.hypot(...each) || 1);
+  const cosines = vectors.map((a, i) =>
+    vectors.map((b, j) => a.reduce((sum, value, k) => sum + value * b[k], 0) / (lengths[i] * lengths[j])));
   const least = Math.min(...cosines.flat());
-  const isWide = texts.length > MOST_NUMBERS;
-  fill($("heat"), html`<table role="grid" aria-label="${say("heat")}" class="heat ${isWide ? "small" : ""}">
+  fill("heat", html`<table role="grid" aria-label="${say("heat")}" ${texts.length > MOST_NUMBERS ? "class=small" : ""}>
     <thead><tr><td></td>${texts.map((text, j) => html`<th scope="col" title="${text}">${j + 1}</th>`)}</tr></thead>
     <tbody>${texts.map((text, i) => html`<tr>
       <th scope="row" title="${text}"><span>${i + 1} ${text}</span></th>
-      ${cosines[i].map((cosine) => cell(cosine, least, isWide))}</tr>`)}</tbody></table>`);
+      ${cosines[i].map((cosine) => cell(cosine, least))}</tr>`)}</tbody></table>`);
   $("heat").querySelector("tbody td").tabIndex = 0;
   $("cell").textContent = say("point");
   shown = { texts, cosines };
 }
 
-function cell(cosine, least, isWide) {
+function cell(cosine, least) {
   const share = least < 1 ? (cosine - least) / (1 - least) : 1;
   const kind = share > 0.75 ? "hot" : share > 0.53 ? "warm" : "";
-  const number = isWide ? "" : cosine.toFixed(2).replace(/^-?0\.00$/, "0").replace("0.", ".");
-  const label = isWide ? html`aria-label="${cosine.toFixed(2)}"` : "";
-  return html`<td tabindex="-1" class="${kind}" data-share="${share.toFixed(2)}" ${label}>${number}</td>`;
+  const number = cosine.toFixed(2).replace(/^-?0\.00$/, "0").replace("0.", ".");
+  return html`<td tabindex="-1" class="${kind}" data-share="${share.toFixed(2)}">${number}</td>`;
 }
 
 function tell({ target }) {

@@ -1,6 +1,6 @@
 // Live: a row for each worker, and the lines of the last minutes.
 import { lines } from "./chart.js";
-import { $, fill, html, table, verdict } from "./dom.js";
+import { fill, html, table } from "./dom.js";
 import { longestBatch } from "./models.js";
 import { age, megabytes } from "./state.js";
 import { say } from "./words.js";
@@ -14,7 +14,7 @@ const events = [];
 let before;
 
 export function tell(state) {
-  fill($("workers"), table(COLUMNS, state.workers.map((worker) => row(worker, state))));
+  fill("workers", table(COLUMNS, state.workers.map((worker) => row(worker, state))));
   if (before) follow(state);
   before = state;
 }
@@ -28,11 +28,12 @@ const rate = (now, then, seconds) => (seconds > 0 && now >= then ? (now - then) 
 function row(worker, state) {
   const [batches, batchTokens, tokens] = ["batches", "batch_tokens", "tokens"].map((name) =>
     rate(worker[name], old(worker)[name], state.now - before?.now));
+  const kind = worker.state === "ready" ? "good" : "bad";
   return [
     worker.number,
     worker.pid || null,
     worker.started === null ? null : age(state.now - worker.started),
-    verdict(worker.state === "ready", say(`state.${worker.state}`), worker.reason),
+    html`<span class="${kind}" title="${worker.reason}">${say(`state.${worker.state}`)}</span>`,
     worker.in_flight,
     worker.queue_tokens.toLocaleString(),
     batches ? `${Math.round((batchTokens / batches / longestBatch()) * 100)} %` : null,
@@ -55,26 +56,27 @@ function follow(state) {
     refusals: rate(refusals(state), refusals(before), state.now - before.now),
   });
   history.splice(0, history.length - POINTS);
-  const series = (name) => history.map((each) => each[name]);
-  lines($("latency"), series("at"), { p50: series("p50"), p95: series("p95") }, "ms");
-  lines($("refusals"), series("at"), { [say("a_second")]: series("refusals") }, "");
+  lines("latency", history, { p50: "p50", p95: "p95" }, "ms");
+  lines("refusals", history, { refusals: say("a_second") }, "");
 }
 
 function note(key, values) {
-  events.unshift(`${new Date().toLocaleTimeString()} ${say(key, values)}`);
+  events.unshift(html`<li>${new Date().toLocaleTimeString()} ${say(key, values)}</li>`);
   events.splice(EVENTS);
-  fill($("events"), html`${events.map((each) => html`<li>${each}</li>`)}`);
+  fill("events", events);
 }
 
 // In milliseconds, of the requests between two looks at cumulative buckets; null without requests.
-export function percentile(share, now, then) {
-  const bounds = Object.keys(now)
-    .map((bound) => [bound === "+Inf" ? Infinity : Number(bound), now[bound] - (then[bound] ?? 0)])
+function percentile(rank, now, then) {
+  const buckets = Object.entries(now)
+    .map(([bound, count]) => [Number(bound) || Infinity, count - (then[bound] ?? 0)])
     .sort(([a], [b]) => a - b);
-  const wanted = share * (bounds.at(-1)?.[1] ?? 0);
-  if (!(wanted > 0)) return null;
-  const index = bounds.findIndex(([, count]) => count >= wanted);
-  const [low, below] = index ? bounds[index - 1] : [0, 0];
-  const [high, count] = bounds[index];
-  return 1000 * (high === Infinity ? low : low + ((high - low) * (wanted - below)) / (count - below));
+  const wanted = rank * (buckets.at(-1)?.[1] ?? 0);
+  let [low, below] = [0, 0];
+  for (const [high, count] of wanted > 0 ? buckets : []) {
+    const share = (wanted - below) / (count - below);
+    if (count >= wanted) return 1000 * (high === Infinity ? low : low + share * (high - low));
+    [low, below] = [high, count];
+  }
+  return null;
 }

@@ -23,27 +23,24 @@ function show() {
 }
 
 const root = document.documentElement;
-const darkness = matchMedia("(prefers-color-scheme: dark)");
-if (localStorage.getItem("theme")) root.dataset.theme = localStorage.getItem("theme");
+root.style.colorScheme = localStorage.getItem("theme") ?? "";
 $("theme").addEventListener("click", () => {
-  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : darkness.matches;
-  root.dataset.theme = isDark ? "light" : "dark";
-  localStorage.setItem("theme", root.dataset.theme);
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  root.style.colorScheme = (root.style.colorScheme || system) === "dark" ? "light" : "dark";
+  localStorage.setItem("theme", root.style.colorScheme);
 });
 
-for (const button of document.querySelectorAll("[data-language]")) {
-  button.addEventListener("click", () => {
-    speak(button.lang);
+document.addEventListener("click", ({ target }) => {
+  if (target.matches("[data-language]")) {
+    speak(target.lang);
     changed();
     show();
-  });
-}
-for (const button of document.querySelectorAll("[data-example]")) {
-  button.addEventListener("click", () => {
-    putExample(button.lang);
+  }
+  if (target.matches("[data-example]")) {
+    putExample(target.lang);
     $(location.hash === "#compare" ? "relate" : "embed").click();
-  });
-}
+  }
+});
 
 speak(sessionStorage.getItem("language") ?? root.lang);
 putExample(root.lang);

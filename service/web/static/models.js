@@ -31,23 +31,19 @@ function offerPrompts() {
 
 $("model").addEventListener("change", offerPrompts);
 
-export function open() {
-  fill($("cards"), html`${served.models.map(card)}
-    <div class="card"><h2>${say("limits")}</h2>${list(served.limits)}</div>`);
-}
+export const open = () => fill("cards", [...served.models.map(describe), card(say("limits"), served.limits)]);
 
-function card({ name, ...facts }) {
-  const prompts = Object.entries(facts.prompts).map(([key, text]) => `${key}: ${JSON.stringify(text)}`).join("\n");
-  const written = {
+function describe({ name, ...facts }) {
+  return card(name, {
+    ...facts,
     cosine: `≥ ${facts.cosine.toFixed(6)}`,
     max_length: facts.max_length ?? say("unlimited"),
     truncation_side: say(`side.${facts.truncation_side}`),
     aliases: facts.aliases.join(", "),
-    prompts,
-  };
-  return html`<div class="card"><h2>${name}</h2>${list({ ...facts, ...written })}</div>`;
+    prompts: Object.entries(facts.prompts).map(([key, text]) => `${key}: ${JSON.stringify(text)}`).join("\n"),
+  });
 }
 
-const list = (facts) => html`<dl>${Object.entries(facts).map(([name, value]) => html`<div>
-  <dt>${say(`fact.${name}`)}</dt>
-  <dd>${typeof value === "number" ? value.toLocaleString() : value || say("none")}</dd></div>`)}</dl>`;
+const card = (title, facts) => html`<article><h2>${title}</h2><dl>${Object.entries(facts).map(([name, value]) => html`
+  <div><dt>${say(`fact.${name}`)}</dt>
+    <dd>${typeof value === "number" ? value.toLocaleString() : value || say("none")}</dd></div>`)}</dl></article>`;

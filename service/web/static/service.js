@@ -4,14 +4,14 @@ import { say } from "./words.js";
 
 const KEY = "key";
 
-export const base = () => new URL(".", document.baseURI).href;
+export const base = new URL(".", document.baseURI).href;
 export const hasKey = () => sessionStorage.getItem(KEY) !== null;
 
 export async function ask(path, body, signal) {
   const headers = { ...(body && { "Content-Type": "application/json" }) };
   if (hasKey()) headers.Authorization = `Bearer ${sessionStorage.getItem(KEY)}`;
   const request = { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), signal };
-  const answer = await fetch(base() + path, request).catch(() => {
+  const answer = await fetch(base + path, request).catch(() => {
     throw new Error(say("unreachable"));
   });
   if (answer.status === 401) {
@@ -25,21 +25,15 @@ export async function ask(path, body, signal) {
 
 export const fetchJson = async (...request) => (await ask(...request)).json();
 
-let asking;
-
 // Several requests that need a key wait for one dialog.
-function askKey() {
-  asking ??= new Promise((resolve, reject) => {
-    const dialog = $("door");
+async function askKey() {
+  const dialog = $("door");
+  if (!dialog.open) {
     dialog.returnValue = $("key").value = "";
     $("refused").hidden = !hasKey();
-    dialog.onclose = () => {
-      asking = undefined;
-      if (dialog.returnValue !== "use") return reject(new Error(say("no_key")));
-      sessionStorage.setItem(KEY, $("key").value.trim());
-      return resolve();
-    };
     dialog.showModal();
-  });
-  return asking;
+  }
+  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+  if (dialog.returnValue !== "use") throw new Error(say("no_key"));
+  sessionStorage.setItem(KEY, $("key").value.trim());
 }

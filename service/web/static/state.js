@@ -22,21 +22,21 @@ async function look() {
   try {
     const state = await fetchJson("web/state", undefined, AbortSignal.timeout(PATIENCE_SECONDS * 1000));
     reachedAt = new Date().toLocaleTimeString();
-    $("reach").textContent = say("updated", { time: reachedAt });
-    $("reach").className = "dim";
+    report("dim", say("updated", { time: reachedAt }));
     return state;
   } catch (error) {
-    $("reach").textContent = `${error.message} ${reachedAt ? say("last_seen", { time: reachedAt }) : ""}`;
-    $("reach").className = "bad";
+    report("bad", `${error.message} ${reachedAt ? say("last_seen", { time: reachedAt }) : ""}`);
     return null;
   }
 }
 
-export const age = (seconds) => {
+const report = (className, textContent) => Object.assign($("reach"), { className, textContent });
+
+export function age(seconds) {
   const [days, hours, minutes] = [86400, 3600, 60].map((unit) => Math.floor(seconds / unit));
   if (days) return `${days} d ${hours % 24} h`;
   if (hours) return `${hours} h ${minutes % 60} min`;
   return minutes ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.floor(seconds)} s`;
-};
+}
 
 export const megabytes = (bytes) => `${Math.round(bytes / 2 ** 20)} MB`;

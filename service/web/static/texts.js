@@ -1,11 +1,20 @@
 // What a person wants embedded: texts, and the options that go with them.
 import { $, guard } from "./dom.js";
-import { WORDS, say } from "./words.js";
+import { say } from "./words.js";
 
 // Beyond that, a heat map cannot be read and a page of chips cannot be scrolled.
 const MAX_TEXTS = 50;
 
-export const texts = () => $("texts").value.split("\n").map((line) => line.trim()).filter(Boolean);
+const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
+
+export const texts = () => lines($("texts").value);
+
+export function few() {
+  const found = texts();
+  if (!found.length) throw new Error(say("no_texts"));
+  if (found.length > MAX_TEXTS) throw new Error(say("too_many", { most: MAX_TEXTS, count: found.length }));
+  return found;
+}
 
 export function options() {
   const output = $("output").value;
@@ -18,25 +27,16 @@ export function options() {
   };
 }
 
-export function few() {
-  const found = texts();
-  if (!found.length) throw new Error(say("no_texts"));
-  if (found.length > MAX_TEXTS) throw new Error(say("too_many", { most: MAX_TEXTS, count: found.length }));
-  return found;
-}
+export const changed = () => $("texts-view").dispatchEvent(new Event("input"));
 
-export function changed() {
-  $("texts-view").dispatchEvent(new Event("input"));
-}
-
-function put(lines) {
-  $("texts").value = lines;
+function show(text) {
+  $("texts").value = text;
   changed();
 }
 
 export function putExample(language) {
-  $("query").value = WORDS[language]["example.query"];
-  put(WORDS[language]["example.texts"]);
+  $("query").value = say("example.query", {}, language);
+  show(say("example.texts", {}, language));
 }
 
 $("file").addEventListener("change", () => guard(() => open($("file").files)));
@@ -48,9 +48,8 @@ $("texts-view").addEventListener("drop", (event) => {
 
 async function open([file]) {
   if (!file) return;
-  const kind = file.name.split(".").pop().toLowerCase();
-  const read = { csv: readCsv, jsonl: readJsonLines }[kind] ?? ((text) => text.split("\n"));
-  put(read(await file.text()).map((each) => each.replace(/\s+/g, " ").trim()).filter(Boolean).join("\n"));
+  const read = { csv: readCsv, jsonl: readJsonLines }[file.name.split(".").pop().toLowerCase()] ?? lines;
+  show(read(await file.text()).map((each) => each.replace(/\s+/g, " ").trim()).filter(Boolean).join("\n"));
 }
 
 // The column `text`, else the first.
@@ -66,10 +65,8 @@ function readCsv(text) {
 }
 
 // The member `text` of each object, else its first string.
-function readJsonLines(text) {
-  return text.split("\n").filter((line) => line.trim()).map((line) => {
-    const value = JSON.parse(line);
-    const members = typeof value === "string" ? [value] : [value.text, ...Object.values(value)];
-    return members.find((each) => typeof each === "string") ?? "";
-  });
-}
+const readJsonLines = (text) => lines(text).map((line) => {
+  const value = JSON.parse(line);
+  const members = typeof value === "string" ? [value] : [value.text, ...Object.values(value)];
+  return members.find((each) => typeof each === "string") ?? "";
+});

@@ -2,13 +2,14 @@
 import en from "./locales/en.json" with { type: "json" };
 import zh from "./locales/zh.json" with { type: "json" };
 
-export const WORDS = { en, zh };
+const WORDS = { en, zh };
+const root = document.documentElement;
 
-export const say = (key, values = {}) =>
-  (WORDS[document.documentElement.lang][key] ?? key).replace(/{(\w+)}/g, (_, name) => values[name]);
+export const put = (template, values) => template.replace(/{(\w+)}/g, (_, name) => values[name]);
+export const say = (key, values = {}, language = root.lang) => put(WORDS[language][key] ?? key, values);
 
 export function speak(language) {
-  document.documentElement.lang = language;
+  root.lang = language;
   sessionStorage.setItem("language", language);
   for (const each of document.querySelectorAll("[data-say]")) each.textContent = say(each.dataset.say);
 }
