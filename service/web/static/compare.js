@@ -38,8 +38,8 @@ function showMap(texts, { points, explained }) {
   const [first, second] = explained.map((share) => Math.round(share * 100));
   $("map-note").textContent = say("map_shows", { first, second });
   fill("map", html`<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${say("map")}">
-    ${texts.map((text, index) => html`<g><title>${text}</title><circle cx="${x[index]}" cy="${y[index]}" r="11"/>
-      <text x="${x[index]}" y="${y[index] + 4}" text-anchor="middle">${index + 1}</text></g>`)}</svg>
+    ${texts.map((text, index) => html`<g><title>${text}</title><circle cx="${x[index]}" cy="${y[index]}"/>
+      <text x="${x[index]}" y="${y[index]}">${index + 1}</text></g>`)}</svg>
     <ol class="key">${texts.map((text) => html`<li>${text}</li>`)}</ol>`);
 }
 
