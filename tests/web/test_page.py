@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import sys
 from base64 import b64encode
 from pathlib import Path
 
@@ -149,6 +150,16 @@ def test_the_setting_removes_the_page():
     assert get(client).json == {"status": "ready", "model": "fake"}
     assert client.get("/web/state").status_code == client.get("/web/x/main.js").status_code == 404
     app.extensions["engines"]().close()
+
+
+def test_the_page_takes_no_part_in_a_request_for_vectors(client):
+    files = set()
+    sys.setprofile(lambda frame, *_: files.add(frame.f_code.co_filename))
+    client.post("/v1/embeddings", json={"input": "abc"})
+    sys.setprofile(None)
+
+    assert any("service/api" in each for each in files)
+    assert [each for each in files if "service/web" in each] == []
 
 
 def test_with_keys_the_page_is_open_and_what_it_asks_of_models_is_not(tmp_path):
