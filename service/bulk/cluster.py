@@ -188,7 +188,7 @@ class Cluster(Pool):
             if not actor.is_stray():
                 continue
             if not actor.is_told:
-                log.warning("process %d waits for room in the cluster; the others go on", actor.number)
+                log.warning("process %d waits for room in the cluster", actor.number)
                 actor.is_told = True
             other = _find_other(self._devices) if actor.again else None
             if other:
