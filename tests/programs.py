@@ -18,6 +18,7 @@ PACKAGES = {
     "curl": ["curl"],
     "dash": ["sh"],
     "debootstrap": ["debootstrap"],
+    "e2fsprogs": ["mkfs.ext4"],
     "iproute2": ["ip"],
     "mount": ["mount", "umount"],
     "nginx": ["nginx"],

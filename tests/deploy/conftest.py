@@ -10,45 +10,55 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.debian import pack
 from tests.deploy.stage import HeldService, Nginx, hold
 from tests.load import TEXTS, Load
 from tests.programs import program
 from tests.server.processes import free_port
 
+#: Sparse: the tests fill 10 GB of it.
+DISK_BYTES = 40 << 30
+
 
 @pytest.fixture(scope="session")
 def disk():
-    """A directory on a disk: the /tmp of Debian 13 is in memory and cannot have device nodes."""
+    """An empty file system, or a directory where there are no loop devices.
+
+    It goes with one file: a disk mounted with ``discard`` takes 0.3 ms and more for each file that is removed from it.
+    It is not in /tmp, which Debian 13 keeps in memory.
+    """
     with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
-        yield Path(directory)
+        image, mounted = Path(directory, "image"), Path(directory, "disk")
+        mounted.mkdir()
+        with image.open("wb") as file:
+            file.truncate(DISK_BYTES)
+        subprocess.run([program("mkfs.ext4"), "-q", "-O", "^has_journal", image], check=True)
+        mount = [program("mount"), "-o", "loop,noatime,nobarrier", image, mounted]
+        done = subprocess.run(mount, capture_output=True, check=False)
+        yield mounted
+        if done.returncode == 0:
+            subprocess.run([program("umount"), "--lazy", mounted], check=True)
 
 
 @pytest.fixture(scope="session")
-def debian():
-    """The root directory of a minimal Debian 12 with Python, to be copied. The processes of pytest-xdist share it."""
+def debian(disk):
+    """The archive of a minimal Debian. The processes of pytest-xdist share it."""
     directory = Path("/var/tmp") / f"debian-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    archive = directory / "debian.tar"
     directory.mkdir(exist_ok=True)
     held = os.open(directory, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_SH)
     try:
         with (directory / "lock").open("w") as making:
             fcntl.flock(making, fcntl.LOCK_EX)
-            if not (directory / "debian").exists():
-                make_debian(directory / "draft")
-                (directory / "draft").rename(directory / "debian")
-        yield directory / "debian"
+            if not archive.exists():
+                pack(archive, disk / "debian")
+        yield archive
     finally:
         with suppress(BlockingIOError):  # another process has it still
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(directory)
         os.close(held)
-
-
-def make_debian(directory):
-    include = "--include=python3,python3-venv,python3-dev,ca-certificates"
-    command = [program("debootstrap"), "--variant=minbase", include, "bookworm", directory]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-5000:]
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from launchers.process import ROOT
+from tests.deploy.debian import unpack
 from tests.deploy.dockerfile import Image, read_pip_settings
 from tests.programs import program, skip
 
@@ -26,7 +27,7 @@ class Machine:
     """A booted machine.
 
     Args:
-        root: the directory of its files, from ``debian``.
+        root: the directory of its files, from ``install_debian``.
         namespace: the path of the network namespace that it shares.
         mounts: directories of the host by their path on the machine, read-only.
     """
@@ -107,9 +108,9 @@ class Machine:
         return [program("nsenter"), "--target", self._leader, "--all", *clean, *offline]
 
 
-def debian(base: Path, directory: Path) -> Path:
-    """Copy a Debian root and install systemd and the packages of an operator in the copy."""
-    subprocess.run([program("cp"), "--archive", base, directory], check=True)
+def install_debian(archive: Path, directory: Path) -> Path:
+    """Unpack a Debian root and install systemd and the packages of an operator in it."""
+    unpack(archive, directory)
     _run(directory, (ROOT / "scripts/packages").read_text(), "packages", "deploy")
     _run(directory, "apt-get install -qy --no-install-recommends systemd-sysv dbus")
     (directory / "etc/nginx/sites-enabled/default").unlink()

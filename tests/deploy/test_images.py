@@ -15,6 +15,7 @@ import yaml
 
 from service.settings import Settings
 from tests.deploy import dockerfile
+from tests.deploy.debian import unpack
 from tests.intruder import attack
 from tests.programs import program
 from tests.server.processes import BIN, ROOT, Process, free_port
@@ -152,7 +153,7 @@ def images(disk, debian):
     scratch = disk / "images"
     scratch.mkdir()
     base = scratch / "debian"
-    subprocess.run([program("cp"), "--archive", debian, base], check=True)
+    unpack(debian, base)
     (base / "usr/local/bin/python").symlink_to("/usr/bin/python3")
     return dockerfile.Builder(DOCKERFILE, ROOT, base, scratch)
 

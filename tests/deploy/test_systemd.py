@@ -52,7 +52,7 @@ def sources(tmp_path_factory):
 def machine(disk, debian, sources):
     program("systemd-nspawn")  # before a Debian is made for nothing
     with Network(0) as network:
-        root = machines.debian(debian, disk / "machine")
+        root = machines.install_debian(debian, disk / "machine")
         machines.fetch_wheels(root)
         machine = machines.Machine(root, network.path(0), {"/src": sources})
         machine.namespace = network.path(0)
