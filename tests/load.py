@@ -1,4 +1,4 @@
-"""Clients that send requests without pause and compare every vector with the expected one."""
+"""Clients that send requests and compare every vector with the expected one."""
 
 import http.client
 import json
@@ -28,14 +28,23 @@ class Load:
     Args:
         expected: the vectors of ``TEXTS``.
         clients: the number of threads.
+        pause: the seconds that each waits before a request; without, they take all that the CPU can do.
         namespace: the path of a network namespace that the clients enter.
     """
 
-    def __init__(
-        self, port: int, expected: Vectors, *, clients: int = 6, host: str = "127.0.0.1", namespace: str | None = None
+    def __init__(  # noqa: PLR0913  # each is what some test is about
+        self,
+        port: int,
+        expected: Vectors,
+        *,
+        clients: int = 6,
+        pause: float = 0,
+        host: str = "127.0.0.1",
+        namespace: str | None = None,
     ) -> None:
         self.address = (host, port)
         self.expected = expected
+        self.pause = pause
         self.namespace = namespace
         self.right = 0
         self.wrong: Counter[str] = Counter()
@@ -73,7 +82,7 @@ class Load:
         if self.namespace:
             enter(self.namespace)
         choose = random.Random(seed)
-        while not self._stop.is_set():
+        while not self._stop.wait(self.pause):
             chosen = choose.sample(range(len(TEXTS)), choose.randint(1, 4))
             started = time.monotonic()
             failure = self._send(chosen)
