@@ -44,7 +44,7 @@ serve: setup
 	@exec $(VENV)/bin/uwsgi --ini uwsgi.ini
 
 test: lint
-	$(VENV)/bin/pytest --cov --numprocesses 2 --dist loadfile
+	$(VENV)/bin/pytest --cov --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-lowest: $(LOWEST)/.tests
 	$(LOWEST)/bin/pytest -m "not deploy and not systemd and not launchers and not clients"

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import defaultdict
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,6 +28,19 @@ settings.register_profile(
 )
 settings.register_profile("long", settings.get_profile("short"), max_examples=1000, derandomize=False)
 settings.load_profile("short")
+
+
+#: What takes minutes, then what takes seconds.
+SLOW = ({"systemd"}, {"deploy", "server", "model", "launchers"})
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the slow files in a process of pytest-xdist: at the end, the others have little to wait for."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        marks = defaultdict(set)
+        for item in items:
+            marks[item.path] |= {mark.name for mark in item.iter_markers()}
+        items.sort(key=lambda item: [not marks[item.path] & slow for slow in SLOW])
 
 
 @pytest.fixture
