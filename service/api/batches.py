@@ -12,6 +12,7 @@ from service.api import contract
 from service.api.listing import Page, owner, page, store
 from service.api.wire import read, read_query, reply
 from service.batches.batch import Batch, BatchObject, Metadata
+from service.batches.files import Expiry
 from service.batches.records import show
 from service.errors import InvalidInput, Malformed, Missing
 
@@ -30,6 +31,7 @@ class Request(msgspec.Struct):
     endpoint: Literal["/v1/embeddings"]
     completion_window: Literal["24h"]
     metadata: Metadata | None = None
+    output_expires_after: Expiry | None = None
 
 
 class BatchList(msgspec.Struct):
@@ -50,7 +52,7 @@ def create_batch() -> Response:
     file = store().files.find(asked.input_file_id, owner())
     if file.purpose != "batch":
         raise InvalidInput(f"input_file_id: {file.id} holds answers; send a file of requests", "input_file_id")
-    return _reply(store().batches.create(store().files, file, asked.metadata))
+    return _reply(store().batches.create(store().files, file, asked.metadata, asked.output_expires_after))
 
 
 @routes.get("/v1/batches")

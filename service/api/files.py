@@ -4,7 +4,7 @@ https://platform.openai.com/docs/api-reference/files
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal
@@ -17,9 +17,9 @@ from werkzeug.formparser import FormDataParser
 from service.api import contract
 from service.api.listing import Page, owner, page, store
 from service.api.wire import read_query, refuse_compression, reply
-from service.batches.files import File, FileObject, Files
+from service.batches.files import Expiry, File, FileObject, Files
 from service.batches.records import show
-from service.errors import InvalidInput, Malformed, Missing, Overloaded
+from service.errors import InvalidInput, Malformed, Missing, Overloaded, split_complaint
 
 routes = Blueprint("files", __name__)
 
@@ -39,10 +39,12 @@ _uploads = threading.BoundedSemaphore(MAX_UPLOADS)
 
 
 class Upload(msgspec.Struct):
-    """A file and what it is for; other members are ignored."""
+    """A file, what it is for, and when it expires; other members are ignored."""
 
     file: Annotated[str, Meta(extra_json_schema={"contentMediaType": "application/octet-stream"})]
     purpose: Literal["batch"]
+    anchor: str | None = msgspec.field(name="expires_after[anchor]", default=None)
+    seconds: int | None = msgspec.field(name="expires_after[seconds]", default=None)
 
 
 class FilePage(Page):
@@ -145,12 +147,27 @@ def _receive(files: Files) -> File:
             raise InvalidInput("file: send a file, as multipart/form-data", "file")
         file = uploaded["file"]
         name = (file.filename or "")[:MAX_NAME_CHARACTERS]
-        return files.keep(file.stream, name, "batch", owner())
+        return files.keep(file.stream, name, "batch", owner(), expiry=_read_expiry(members))
     except ValueError as error:
         raise Malformed(f"the form cannot be read: {error}") from None
     finally:
         for each in begun:
             files.drop(each)
+
+
+def _read_expiry(members: Mapping[str, str]) -> Expiry | None:
+    found = {
+        name: members[f"expires_after[{name}]"]
+        for name in Expiry.__struct_fields__
+        if f"expires_after[{name}]" in members
+    }
+    try:
+        return msgspec.convert(found, Expiry, strict=False) if found else None
+    except msgspec.ValidationError as error:
+        _, problem = split_complaint(str(error))
+        raise InvalidInput(
+            f"expires_after: {problem}; send the anchor created_at, and 3600 to 2592000 seconds", "expires_after"
+        ) from None
 
 
 def _read(path: Path) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from service.batches.files import STALE_SECONDS, File, Files
+from service.batches.files import STALE_SECONDS, Expiry, File, Files
 from service.batches.records import Records, new_id
 from service.errors import InvalidInput
 
@@ -76,9 +76,10 @@ class BatchObject(msgspec.Struct, kw_only=True):
 
 
 class Batch(BatchObject, kw_only=True):
-    """A batch, and whose it is."""
+    """A batch, whose it is, and when its files expire."""
 
     owner: str
+    output_expires_after: Expiry | None = None
 
     def enter(self, status: Status) -> None:
         """Take a status, and note when."""
@@ -104,7 +105,9 @@ class Batches(Records[Batch]):
         self._work = root / "work"
         self._kept_seconds = kept_seconds
 
-    def create(self, files: Files, file: File, metadata: Metadata | None) -> Batch:
+    def create(
+        self, files: Files, file: File, metadata: Metadata | None = None, output_expires_after: Expiry | None = None
+    ) -> Batch:
         """Note a batch for the owner of its file, which may be deleted from now on."""
         now = int(time.time())
         batch = Batch(
@@ -115,6 +118,7 @@ class Batches(Records[Batch]):
             input_file_id=file.id,
             request_counts=Counts(),
             metadata=metadata,
+            output_expires_after=output_expires_after,
         )
         self.directory_of(batch).mkdir()
         os.link(files.content(file), self.input_of(batch))

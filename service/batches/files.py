@@ -4,9 +4,10 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from service.batches.records import Records, new_id
 from service.errors import InvalidInput
@@ -15,6 +16,13 @@ from service.errors import InvalidInput
 STALE_SECONDS = 3600
 
 Purpose = Literal["batch", "batch_output"]
+
+
+class Expiry(msgspec.Struct):
+    """When a file is removed: so many seconds after it was created."""
+
+    anchor: Literal["created_at"]
+    seconds: Annotated[int, Meta(ge=3600, le=30 * 24 * 3600)]
 
 
 class FileObject(msgspec.Struct, kw_only=True):
@@ -55,8 +63,17 @@ class Files(Records[File]):
         """Open a file to be written, which nobody sees before ``keep``."""
         return (self.directory / f".{new_id('')}.tmp").open("w+b")
 
-    def keep(self, file: IO[bytes], filename: str, purpose: Purpose, owner: str, name: str | None = None) -> File:
-        """Close a file that was begun, and let its owner see it.
+    def keep(  # noqa: PLR0913  # what is known of a file
+        self,
+        file: IO[bytes],
+        filename: str,
+        purpose: Purpose,
+        owner: str,
+        *,
+        name: str | None = None,
+        expiry: Expiry | None = None,
+    ) -> File:
+        """Close a file that was begun, and let its owner see it, at most for as long as files are kept.
 
         Raises:
             InvalidInput: there is no room for it.
@@ -72,7 +89,7 @@ class Files(Records[File]):
             owner=owner,
             created_at=now,
             bytes=aside.stat().st_size,
-            expires_at=now + self._kept_seconds,
+            expires_at=now + min(self._kept_seconds, expiry.seconds if expiry else self._kept_seconds),
             filename=filename,
             purpose=purpose,
         )

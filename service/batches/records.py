@@ -15,6 +15,9 @@ from service.errors import Missing
 #: As ``new_id`` makes them: no name of a file but ours.
 ID = re.compile("(file-|batch_)[0-9a-f]{32}")
 
+#: Members that clients are not shown.
+PRIVATE = {"owner", "output_expires_after"}
+
 
 class Record(Protocol):
     """What every record has.
@@ -92,8 +95,7 @@ class Records(Generic[Kept]):
 def show(record: Record) -> dict[str, Any]:
     """Return the members that clients know."""
     shown: dict[str, Any] = msgspec.to_builtins(record)
-    del shown["owner"]
-    return shown
+    return {name: value for name, value in shown.items() if name not in PRIVATE}
 
 
 def new_id(prefix: str) -> str:

@@ -43,7 +43,14 @@ def publish(files: Files, batches: Batches, batch: Batch, status: str) -> None:
         ):
             if lines:
                 name = f"file-{batch.id[6:-1]}{ENDS[kind]}"
-                files.keep(file, f"{batch.id}_{kind}.jsonl", "batch_output", batch.owner, name)
+                files.keep(
+                    file,
+                    f"{batch.id}_{kind}.jsonl",
+                    "batch_output",
+                    batch.owner,
+                    name=name,
+                    expiry=batch.output_expires_after,
+                )
                 setattr(batch, f"{kind}_file_id", name)
     finally:
         for file in (outcome.output, outcome.errors):

@@ -31,6 +31,12 @@ def client(start):
     return start()
 
 
+def expiring(**members):
+    """A form with a file that expires; each is read once."""
+    named = {f"expires_after[{name}]": str(value) for name, value in members.items()}
+    return {"purpose": "batch", "file": (io.BytesIO(b"a"), "a")} | named
+
+
 def upload(client, content=b"a\nb", purpose="batch", **options):
     form = {"purpose": purpose, "file": (io.BytesIO(content), "requests.jsonl")}
     return client.post("/v1/files", data=form, **options)
@@ -58,6 +64,9 @@ def test_a_file_comes_back_as_it_was_sent_and_can_be_deleted(client):
         ({"purpose": "assistants", "file": (io.BytesIO(b"a"), "a")}, "purpose: this service keeps files for batches"),
         ({"purpose": "batch"}, "file: send a file, as multipart/form-data"),
         ({}, "purpose: "),
+        (expiring(seconds=3599), "expires_after: expected `int` >= 3600; send the anchor created_at"),
+        (expiring(anchor="created_at"), "expires_after: object missing required field `seconds`"),
+        (expiring(anchor="last_active_at", seconds=3600), "expires_after: invalid enum value 'last_active_at'"),
     ],
 )
 def test_what_is_no_file_for_a_batch_is_refused_and_not_kept(client, tmp_path, form, complaint):
@@ -66,6 +75,13 @@ def test_what_is_no_file_for_a_batch_is_refused_and_not_kept(client, tmp_path, f
     assert (answer.status_code, answer.json["error"]["type"]) == (400, "invalid_request_error")
     assert complaint in answer.json["error"]["message"]
     assert list((tmp_path / "kept/files").iterdir()) == []
+
+
+@pytest.mark.parametrize(("kept", "seconds"), [(5000, 3600), (3000, 3000)])
+def test_a_file_expires_when_its_client_says_or_sooner(start, kept, seconds):
+    file = start(batches_seconds=kept).post("/v1/files", data=expiring(anchor="created_at", seconds=3600)).json
+
+    assert file["expires_at"] - file["created_at"] == seconds
 
 
 def test_a_form_that_ends_early_is_refused_and_not_kept(client, tmp_path):
@@ -152,6 +168,11 @@ def test_a_batch_waits_and_can_be_cancelled(client):
         ({"completion_window": "1h"}, 400, "send 24h"),
         ({"input_file_id": "file-1"}, 404, "there is no 'file-1' here"),
         ({"metadata": {"a": 1}}, 400, "metadata"),
+        (
+            {"output_expires_after": {"anchor": "created_at", "seconds": 1}},
+            400,
+            "output_expires_after.seconds: expected `int` >= 3600",
+        ),
     ],
 )
 def test_a_batch_that_cannot_be_is_refused(client, members, status, complaint):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.batches import results
+from service.batches.files import Expiry
 from service.batches.runner import Runner
 from service.errors import UnknownModel
 from service.settings import Settings
@@ -120,6 +121,14 @@ def test_a_model_that_has_changed_begins_the_batch_anew(run, create, store):
     batch, output, _ = run(batch)
 
     assert (batch.status, len(output)) == ("completed", 2)
+
+
+def test_the_files_of_a_batch_expire_when_its_client_says(run, keep, store):
+    store.files._kept_seconds = 9000
+    batch, *_ = run(store.batches.create(store.files, keep("a"), None, Expiry("created_at", 3600)))
+    file = store.files.find(batch.output_file_id)
+
+    assert file.expires_at - file.created_at == 3600
 
 
 def test_an_end_that_was_interrupted_makes_the_same_files(run, create, store):
