@@ -50,7 +50,8 @@ def create_app(settings: Settings | None = None, *models: Model, rerank_model: R
     app = Flask("service", static_folder=None)
     app.url_map.strict_slashes = False
     app.config.update(config_of(settings))
-    app.extensions.update(engines=engines.get, metrics=lambda: scrape.read(metrics), state=lambda: roster.read(metrics))
+    app.extensions.update(engines=engines.get, state=lambda: roster.read(metrics))
+    app.extensions["metrics"] = lambda: scrape.read(metrics, settings.batches)
     add_routes(app)
     if settings.batches:
         app.extensions["store"] = Store(Path(settings.batches), settings.batches_bytes, settings.batches_seconds)

@@ -8,6 +8,7 @@
     │   └── MasterBusy        the master answered late or in part; it may answer the next time
     ├── BulkFailed        a corpus cannot be embedded as it was asked for
     │   └── BulkChanged       what is finished was made with another model or option
+    ├── BatchFailed       a client's batch cannot be brought to its end
     └── RequestError      one request cannot be answered; the next one may
         ├── InvalidInput      the request cannot be served as written
         │   ├── Malformed         the body is not JSON
@@ -69,6 +70,10 @@ class BulkFailed(ServiceError):
 
 class BulkChanged(BulkFailed):
     """What is finished of a corpus was made with another model or other options."""
+
+
+class BatchFailed(ServiceError):
+    """A client's batch cannot be brought to its end; the client reads why."""
 
 
 class RequestError(ServiceError):

@@ -12,6 +12,7 @@ def _collect():
     yield from own.registry.collect()
     yield from scrape.describe_workers([])
     yield from scrape.describe_load([])
+    yield from scrape.describe_batches([])
 
 
 SERIES = {metric.name + suffix for metric in _collect() for suffix in SUFFIXES[metric.type]}

@@ -28,7 +28,7 @@ ALLOWED = {
     "metrics": {"engine.meter"},
     "engine": {"engine", "errors"},
     "models": {"models", "engine.model", "errors", "settings", "aliases", "cpu"},
-    "hosting": {"hosting", "errors", "logs", "metrics", "variables", "cpu"},
+    "hosting": {"hosting", "errors", "logs", "metrics", "variables", "cpu", "batches.batch"},
     "bulk": {"bulk", "engine", "errors", "settings", "logs", "cpu", "api.outputs", "hosting.malloc"},
     "batches": {"batches", "bulk", "errors", "logs", "settings"},
     "api": {"api", "engine", "errors", "keys", "metrics", *RECORDS},

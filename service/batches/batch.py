@@ -100,7 +100,7 @@ class Batches(Records[Batch]):
         kept_seconds: after which a batch that is over is forgotten.
     """
 
-    def __init__(self, root: Path, kept_seconds: int) -> None:
+    def __init__(self, root: Path, kept_seconds: int = 0) -> None:
         super().__init__(root / "batches", Batch)
         self._work = root / "work"
         self._kept_seconds = kept_seconds

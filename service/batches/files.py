@@ -129,8 +129,8 @@ class Files(Records[File]):
         """
         if self.room() < size:
             raise InvalidInput(
-                f"file: the files here take the {self._max_bytes} bytes that they may (EMBED_BATCHES_BYTES); "
-                "delete those that you need no more",
+                f"file: it does not fit beside the files here, which may take {self._max_bytes} bytes in all "
+                "(EMBED_BATCHES_BYTES); delete those that you need no more",
                 "file",
             )
 

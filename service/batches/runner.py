@@ -12,7 +12,7 @@ from service.batches.store import RUN_LOCK, Store
 from service.bulk.runner import Plan, Run
 from service.bulk.sources import Source
 from service.bulk.worker import Load, end_with_parent
-from service.errors import BulkChanged, BulkFailed, UnknownModel
+from service.errors import BatchFailed, BulkChanged, BulkFailed, UnknownModel
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,9 @@ class Runner:
             return False
         try:
             self._bring_to_end(batch)
+        except BatchFailed as error:
+            log.error("batch %s failed: %s", batch.id, error)  # noqa: TRY400  # one line for an operator
+            self._fail(batch, [Mistake("server_error", str(error))])
         except Exception:
             log.exception("batch %s failed", batch.id)
             self._fail(batch, [Mistake("server_error", "the service failed on this batch; its log has the reason")])
@@ -149,7 +152,10 @@ class Runner:
         """End a batch whose answers would not fit: they are written twice."""
         parts = sum(path.stat().st_size for path in self._batches.directory_of(batch).glob("part-*"))
         if self._files.room() < parts:
-            raise BulkFailed(f"batch {batch.id}: its answers do not fit into EMBED_BATCHES_BYTES")
+            raise BatchFailed(
+                "the answers do not fit into EMBED_BATCHES_BYTES; send fewer requests at a time, ask for base64, or "
+                "delete files that you need no more"
+            )
 
     def _end_unwanted(self, besides: str = "") -> None:
         for batch in self._batches.live():

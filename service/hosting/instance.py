@@ -17,16 +17,18 @@ class Instance:
 
     Args:
         run_dir: its directory.
+        batches: EMBED_BATCHES.
     """
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, batches: str = "") -> None:
         self.is_stopping = False
         self._run_dir = run_dir
+        self._batches = batches
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Return the status, the type and the body for a path."""
         if path == "/metrics":
-            return 200, scrape.CONTENT_TYPE, scrape.write(scrape.Shared(self._run_dir))
+            return 200, scrape.CONTENT_TYPE, scrape.write(scrape.Shared(self._run_dir, self._batches))
         if path == "/livez":
             return _write(probes.judge_liveness(uwsgi.workers(), scrape.beats(self._run_dir)))
         if path in READINESS:

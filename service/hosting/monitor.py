@@ -59,7 +59,7 @@ def _serve() -> None:
 
     logs.set_up_logging()
     run_dir = Path(os.environ["EMBED_RUN_DIR"])
-    instance = Instance(run_dir)
+    instance = Instance(run_dir, os.environ.get("EMBED_BATCHES", ""))
     path = run_dir / "monitor"
     listen_on_path(path, instance.answer)
     if address := os.environ.get("EMBED_MONITOR"):

@@ -2,10 +2,11 @@
 
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -13,6 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from service import metrics
+from service.batches.batch import Batch, Batches, Status
 from service.errors import CommandFailed
 from service.hosting import process, uwsgi
 from service.hosting.master import Master, Worker
@@ -37,14 +39,18 @@ class Shared(NamedTuple):
 
     Args:
         run_dir: the directory of the instance.
+        batches: EMBED_BATCHES; "" if clients have none here.
     """
 
     run_dir: Path
+    batches: str = ""
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
         yield from _merge(directory(self.run_dir), "")
         yield from describe_workers(uwsgi.workers())
+        if self.batches:
+            yield from describe_batches(Batches(Path(self.batches)).every())
         with suppress(CommandFailed):  # a master that stops or is busy
             yield from describe_load(Master(self.run_dir).workers())
 
@@ -56,9 +62,9 @@ def open_metrics() -> Metrics:
     return Metrics(shared if shared and shared.is_dir() else None, uwsgi.worker_number)
 
 
-def read(own: Metrics) -> bytes:
+def read(own: Metrics, batches: str = "") -> bytes:
     """Return the metrics of all workers as text; of this process alone where it shares none."""
-    return write(Shared(own.directory.parent) if own.directory else own.registry)
+    return write(Shared(own.directory.parent, batches) if own.directory else own.registry)
 
 
 def directory(run_dir: Path) -> Path:
@@ -141,6 +147,22 @@ def describe_workers(workers: list[uwsgi.Worker]) -> Iterator[Metric]:
     ready = sum(worker.is_loaded for worker in workers)
     yield GaugeMetricFamily("embeddings_workers_ready", "Workers that have loaded their model.", value=ready)
     yield GaugeMetricFamily("embeddings_workers", "Workers that there should be.", value=len(workers))
+
+
+def describe_batches(batches: Sequence[Batch]) -> Iterator[Metric]:
+    """Yield how many batches are kept, and how far their requests are."""
+    found = Counter(batch.status for batch in batches)
+    statuses = GaugeMetricFamily("embeddings_batches", "Batches of clients that are kept.", labels=["status"])
+    for status in get_args(Status):
+        statuses.add_metric([status], found[status])
+    yield statuses
+    counts = [(batch.request_counts, batch.is_live) for batch in batches]
+    requests = GaugeMetricFamily("embeddings_batch_requests", "Requests of these batches.", labels=["state"])
+    requests.add_metric(["completed"], sum(each.completed for each, _ in counts))
+    requests.add_metric(["failed"], sum(each.failed for each, _ in counts))
+    waiting = sum(each.total - each.completed - each.failed for each, is_live in counts if is_live)
+    requests.add_metric(["waiting"], waiting)
+    yield requests
 
 
 def describe_load(workers: list[Worker]) -> Iterator[Metric]:

@@ -108,7 +108,8 @@ def test_a_batch_whose_answers_do_not_fit_fails(run, create, store):
         file.truncate(2**20)
     batch, *_ = run(batch)
 
-    assert [each.code for each in batch.errors.data] == ["server_error"]
+    (mistake,) = batch.errors.data
+    assert (mistake.code, "ask for base64" in mistake.message) == ("server_error", True)
 
 
 def test_a_model_that_has_changed_begins_the_batch_anew(run, create, store):

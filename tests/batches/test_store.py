@@ -7,6 +7,7 @@ import pytest
 from service.batches import batch
 from service.batches.store import LOCK, Store
 from service.errors import BadSetting, InvalidInput, Missing
+from service.hosting import scrape
 
 
 def test_a_file_is_its_owners_alone(store, keep):
@@ -38,7 +39,7 @@ def test_what_does_not_fit_is_refused_and_deleting_makes_room(tmp_path):
         file.write(b"x" * 1000)
         kept = store.files.keep(file, "a", "batch", "")
 
-    with pytest.raises(InvalidInput, match=r"take the 3000 bytes that they may \(EMBED_BATCHES_BYTES\)"):
+    with pytest.raises(InvalidInput, match=r"may take 3000 bytes in all \(EMBED_BATCHES_BYTES\)"):
         store.files.check_room(1000)
     store.files.delete(kept)
     store.files.check_room(1000)
@@ -92,3 +93,19 @@ def test_every_status_has_a_time():
     assert {f"{status}_at" for status in batch.Status.__args__} - {"validating_at"} <= set(
         batch.Batch.__struct_fields__
     )
+
+
+def test_metrics_tell_how_far_batches_are(store, create):
+    over, going = create("a"), create("b")
+    over.request_counts = batch.Counts(3, 2, 1)
+    over.enter("completed")
+    store.batches.write(over)
+    going.request_counts = batch.Counts(10, 4, 1)
+    store.batches.write(going)
+    batches, requests = scrape.describe_batches(store.batches.every())
+
+    assert {each.labels["status"]: each.value for each in batches.samples if each.value} == {
+        "completed": 1,
+        "validating": 1,
+    }
+    assert [each.value for each in requests.samples] == [6, 2, 5]  # completed, failed, waiting
