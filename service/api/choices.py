@@ -1,11 +1,13 @@
-"""What requests of all dialects may choose: the prompt, where a text is cut, the size of a vector."""
+"""What requests of all dialects may choose: the prompt, where a text is cut, the size of a vector. Knows no HTTP."""
 
 from typing import Literal, NamedTuple
 
+import msgspec
 import orjson
-from flask import current_app
 
-from service.engine.model import Model, Side
+from service.api import outputs
+from service.engine.model import Model, Reading, Side
+from service.engine.options import Options
 from service.errors import InvalidInput
 
 #: By the first word of an ``input_type`` or ``task``: prompts that mean it, as sentence-transformers looks for them.
@@ -32,6 +34,49 @@ class Cut(NamedTuple):
     refuse: bool
 
 
+class Choices(msgspec.Struct, kw_only=True):
+    """What OpenAI's requests for embeddings may choose, with what other clients add: null counts as absent."""
+
+    model: str | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: int | None = None
+    output_dimension: int | None = None
+    output_dtype: outputs.Kind | None = None
+    embedding_type: outputs.Kind | Literal["base64"] | None = None
+    embed_dtype: Literal["float32", "float16"] | None = None
+    prompt_name: str | None = None
+    input_type: str | None = None
+    task: str | None = None
+    late_chunking: bool | None = None
+    modality: Literal["text"] | None = None
+    truncate: Truncate | None = None
+    truncation: bool | None = None
+    truncation_direction: Side | None = None
+    normalized: bool | None = None
+
+    def output(self) -> tuple[outputs.Kind, bool, bool]:
+        """Return the kind of numbers, whether they come in base64, and whether those are of half precision."""
+        kind = self.output_dtype or self.embedding_type or "float"
+        base64 = "base64" in {self.encoding_format, self.embedding_type}
+        return "float" if kind == "base64" else kind, base64, self.embed_dtype == "float16"
+
+    def options(self, model: Model, default: Truncate) -> Options:
+        """Return what the engine is asked for; ``default`` is EMBED_TRUNCATE.
+
+        Raises:
+            InvalidInput: late chunking is asked for, or a prompt that the model does not have.
+        """
+        if self.late_chunking:
+            raise InvalidInput(
+                "late_chunking: each text is embedded on its own here; send false, or leave it out", "late_chunking"
+            )
+        prompt = find_prompt(model, self.prompt_name, self.input_type or self.task)
+        cut = decide_cut(
+            default, self.truncation if self.truncate is None else self.truncate, self.truncation_direction
+        )
+        return Options(Reading(prompt, cut.side), self.dimensions or self.output_dimension, self.normalized, cut.refuse)
+
+
 def find_prompt(model: Model, name: str | None, purpose: str | None = None) -> str | None:
     """Return the prompt of a request; None for the model's default.
 
@@ -52,14 +97,14 @@ def find_prompt(model: Model, name: str | None, purpose: str | None = None) -> s
     return next((model.prompts[each] for each in names if each in model.prompts), None)
 
 
-def decide_cut(truncate: Truncate | None = None, side: Side | None = None) -> Cut:
+def decide_cut(default: Truncate, truncate: Truncate | None = None, side: Side | None = None) -> Cut:
     """Return what becomes of long texts.
 
     Args:
-        truncate: whether, or where, they are cut; None takes EMBED_TRUNCATE.
+        default: EMBED_TRUNCATE.
+        truncate: whether, or where, they are cut; None takes the default.
         side: where they are cut, unless ``truncate`` says it.
     """
-    default: Truncate = current_app.config["TRUNCATE"]
     chosen = default if truncate is None else truncate
     if truncate is True and default != "off":
         chosen = default

@@ -11,10 +11,10 @@ from flask import Blueprint, Response
 from msgspec import UNSET, UnsetType
 
 from service.api import contract, faults, outputs, tei
-from service.api.choices import Truncate, decide_cut, find_prompt
+from service.api.choices import Truncate, find_prompt
 from service.api.envelope import STATUS, envelope
 from service.api.inputs import flatten, naming
-from service.api.wire import embed, engine, peek, read, reply
+from service.api.wire import embed, engine, find_cut, peek, read, reply
 from service.engine.model import Embeddings, Reading
 from service.engine.options import Options
 from service.errors import InvalidInput
@@ -160,7 +160,7 @@ def ask(body: Request) -> tuple[list[str], Embeddings]:
     """Embed what ``body`` asks for; return the texts with their embeddings."""
     loaded = engine(body.model)
     field, texts = body.items()
-    cut = decide_cut(body.truncate)
+    cut = find_cut(body.truncate)
     reading = Reading(find_prompt(loaded.model, None, body.input_type), cut.side)
     options = Options(reading, body.output_dimension, refuse_long=cut.refuse)
     inputs = flatten(texts, field)

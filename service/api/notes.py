@@ -31,4 +31,4 @@ def create_embeddings() -> Response:
 def _embed_input() -> Response:
     body = read(Request)
     embeddings = ask(body, body.model)
-    return reply(embeddings_list(embeddings, Request(body.input), engine(body.model).model.name))
+    return reply(embeddings_list(embeddings, Request(input=body.input), engine(body.model).model.name))

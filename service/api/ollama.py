@@ -12,11 +12,10 @@ from flask import Blueprint, Response, current_app
 
 from service.api import contract, envelope, faults
 from service.api.answers import Complaint
-from service.api.choices import decide_cut
 from service.api.exchange import current
 from service.api.faults import Fault
 from service.api.inputs import flatten
-from service.api.wire import embed, engine, engines, read, reply
+from service.api.wire import embed, engine, engines, find_cut, read, reply
 from service.engine.model import Embeddings, Input, Model, Reading
 from service.engine.options import Options
 from service.errors import ForkedAfterLoad
@@ -173,7 +172,7 @@ def show_version() -> Response:
 
 
 def _ask(inputs: list[Input], body: Texts, *, normalize: bool) -> Embeddings:
-    cut = decide_cut(body.truncate)
+    cut = find_cut(body.truncate)
     options = Options(Reading(side=cut.side), body.dimensions, normalize, cut.refuse)
     return embed(engine(_name(body.model)), inputs, options)
 

@@ -3,26 +3,24 @@
 https://platform.openai.com/docs/api-reference/embeddings
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-import msgspec
 from flask import Blueprint, Response, current_app
 
 from service.api import contract, faults, outputs
 from service.api.answers import EmbeddingList, ModelCard, ModelList
-from service.api.choices import Truncate, decide_cut, find_prompt
+from service.api.choices import Choices
 from service.api.envelope import STATUS, envelope
 from service.api.inputs import Inputs, find_vocabulary, flatten, translate
 from service.api.wire import embed, engine, engines, read, reply
-from service.engine.model import Embeddings, Model, Reading, Side
-from service.engine.options import Options
-from service.errors import ForkedAfterLoad, InvalidInput, UnknownModel
+from service.engine.model import Embeddings, Model
+from service.errors import ForkedAfterLoad, UnknownModel
 
 routes = Blueprint("openai", __name__)
 refuse = faults.register(routes, STATUS, envelope)
 
 
-class Request(msgspec.Struct):
+class Request(Choices, kw_only=True):
     """A request for embeddings: other members are ignored, null counts as absent."""
 
     HINTS: ClassVar = {
@@ -34,28 +32,6 @@ class Request(msgspec.Struct):
     }
 
     input: Inputs
-    model: str | None = None
-    encoding_format: Literal["float", "base64"] | None = None
-    dimensions: int | None = None
-    output_dimension: int | None = None
-    output_dtype: outputs.Kind | None = None
-    embedding_type: outputs.Kind | Literal["base64"] | None = None
-    embed_dtype: Literal["float32", "float16"] | None = None
-    prompt_name: str | None = None
-    input_type: str | None = None
-    task: str | None = None
-    late_chunking: bool | None = None
-    modality: Literal["text"] | None = None
-    truncate: Truncate | None = None
-    truncation: bool | None = None
-    truncation_direction: Side | None = None
-    normalized: bool | None = None
-
-    def output(self) -> tuple[outputs.Kind, bool, bool]:
-        """Return the kind of numbers, whether they come in base64, and whether those are of half precision."""
-        kind = self.output_dtype or self.embedding_type or "float"
-        base64 = "base64" in {self.encoding_format, self.embedding_type}
-        return "float" if kind == "base64" else kind, base64, self.embed_dtype == "float16"
 
 
 @routes.post("/v1/embeddings")
@@ -99,16 +75,9 @@ def retrieve_model(name: str) -> Response:
 
 def ask(body: Request, model: str | None) -> Embeddings:
     """Embed what ``body`` asks for."""
-    if body.late_chunking:
-        raise InvalidInput(
-            "late_chunking: each text is embedded on its own here; send false, or leave it out", "late_chunking"
-        )
     loaded = engine(model)
     inputs = translate(flatten(body.input), loaded.model, find_vocabulary(model))
-    prompt = find_prompt(loaded.model, body.prompt_name, body.input_type or body.task)
-    cut = decide_cut(body.truncation if body.truncate is None else body.truncate, body.truncation_direction)
-    dimensions = body.dimensions or body.output_dimension
-    options = Options(Reading(prompt, cut.side), dimensions, body.normalized, cut.refuse)
+    options = body.options(loaded.model, current_app.config["TRUNCATE"])
     return embed(loaded, inputs, options)
 
 

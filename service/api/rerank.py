@@ -14,12 +14,12 @@ from msgspec import UNSET, UnsetType
 
 from service.api import contract, faults, tei
 from service.api.answers import Usage
-from service.api.choices import Cut, Truncate, decide_cut
+from service.api.choices import Cut, Truncate
 from service.api.cohere import Version
 from service.api.envelope import STATUS, envelope
 from service.api.inputs import flatten
 from service.api.ranking import Ranking, rank
-from service.api.wire import peek, read, reply
+from service.api.wire import find_cut, peek, read, reply
 from service.errors import InvalidInput
 
 routes = Blueprint("rerank", __name__)
@@ -150,7 +150,7 @@ def rank_documents() -> Response:
     body = read(Documents)
     fields = body.rank_fields or ["text"]
     texts = [extract(document, fields, index) for index, document in enumerate(body.documents)]
-    cut = decide_cut(body.truncation if body.truncate is None else body.truncate)
+    cut = find_cut(body.truncation if body.truncate is None else body.truncate)
     ranking = ask(body, texts, "documents", cut)
     # On /rerank, litellm wants a string of Infinity and an object of vLLM: both do without.
     shows = body.return_documents and request.path != "/rerank"

@@ -12,11 +12,11 @@ import msgspec
 from flask import Blueprint, Response
 
 from service.api import contract, faults, wire
-from service.api.choices import Cut, decide_cut, find_prompt
+from service.api.choices import Cut, find_prompt
 from service.api.exchange import current
 from service.api.inputs import Inputs, flatten, naming
 from service.api.tei_errors import STATUS, Refusal, describe_error
-from service.api.wire import engine, read, reply
+from service.api.wire import engine, find_cut, read, reply
 from service.engine.engine import Engine
 from service.engine.model import Embeddings, Input, Model, Reading, Side
 from service.engine.options import Options
@@ -42,7 +42,7 @@ class Parameters(msgspec.Struct, kw_only=True):
     def cut(self) -> Cut:
         """Return what becomes of long texts."""
         sides: dict[str, Side] = {"left": "left", "right": "right"}
-        return decide_cut(self.truncate, sides.get((self.truncation_direction or "").lower()))
+        return find_cut(self.truncate, sides.get((self.truncation_direction or "").lower()))
 
     def options(self, model: Model) -> Options:
         """Return what they mean for ``model``; vectors have length 1 unless ``normalize`` is false, as TEI's have."""

@@ -10,9 +10,9 @@ from flask import Blueprint, Response
 
 from service.api import contract, envelope, faults
 from service.api.answers import Complaint
-from service.api.choices import decide_cut, find_prompt
+from service.api.choices import find_prompt
 from service.api.faults import Fault
-from service.api.wire import embed, engine, engines, read, reply
+from service.api.wire import embed, engine, engines, find_cut, read, reply
 from service.engine.model import Embeddings, Input, Reading
 from service.engine.options import Options
 from service.errors import ForkedAfterLoad, InvalidInput
@@ -114,6 +114,6 @@ def _ask(body: Texts) -> Embeddings:
     texts: list[Input] = [body.text] if body.text is not None else list(body.texts or [])
     if not texts:
         raise InvalidInput("send a text or texts", "text")
-    loaded, cut = engine(), decide_cut()
+    loaded, cut = engine(), find_cut()
     prompt = find_prompt(loaded.model, None, body.config.task_type if body.config else None)
     return embed(loaded, texts, Options(Reading(prompt, cut.side), refuse_long=cut.refuse))

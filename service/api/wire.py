@@ -11,11 +11,11 @@ import orjson
 from flask import Response, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
-from service.api import exchange, gate
+from service.api import choices, exchange, gate
 from service.api.exchange import FINGERPRINT
 from service.engine.engine import Engine
 from service.engine.engines import Engines, Reranker
-from service.engine.model import Embeddings, Input, Model
+from service.engine.model import Embeddings, Input, Model, Side
 from service.engine.options import Options
 from service.errors import InvalidInput, Malformed, OtherModel, split_complaint
 
@@ -107,6 +107,11 @@ def read_query(shape: type[Shape]) -> Shape:
     except msgspec.ValidationError as error:
         member, problem = split_complaint(str(error))
         raise InvalidInput(f"{member}: {problem}", member) from None
+
+
+def find_cut(truncate: choices.Truncate | None = None, side: Side | None = None) -> choices.Cut:
+    """Return what becomes of long texts: as ``choices.decide_cut``, with the app's EMBED_TRUNCATE."""
+    return choices.decide_cut(current_app.config["TRUNCATE"], truncate, side)
 
 
 def reply(body: Any, status: int = 200) -> Response:

@@ -13,8 +13,7 @@ import numpy as np
 import orjson
 from flask import Blueprint, Flask, Response, current_app, request
 
-from service.api.choices import decide_cut
-from service.api.wire import engines, read, reply, reranker
+from service.api.wire import engines, find_cut, read, reply, reranker
 from service.engine.engine import Engine
 from service.errors import InvalidInput
 from service.web.map import project
@@ -113,7 +112,7 @@ def describe(engine: Engine) -> dict[str, Any]:
     return {name: getattr(model, name) for name in FACTS} | {
         "aliases": names,
         "dimensions": model.dimension,
-        "truncation_side": decide_cut().side or model.truncation_side,
+        "truncation_side": find_cut().side or model.truncation_side,
         "max_batch_tokens": engine.limits.max_batch_tokens or model.max_batch_tokens,
         "prompts": dict(model.prompts),
     }
