@@ -84,7 +84,7 @@ def _measure_engine() -> float:
     with closing(Engines([catalog.load(Settings.from_env(), 1, workers=1)], Host(shutdown.end_worker))) as engines:
         engines.calibrate()
         engine = engines.find()
-        ids = windows.tokenize(engine.model, some, Window(0, len(some)), Reading()).ids
+        ids = windows.tokenize(engine.model, some, Window(0, len(some)), [Reading()] * len(some)).ids
         engine.collect(engine.submit(ids[:500]), Options())
         rate = _time(lambda: engine.collect(engine.submit(ids), Options()), len(ids))
     log.info("engine: %.0f rows/s", rate)

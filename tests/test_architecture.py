@@ -29,7 +29,7 @@ ALLOWED = {
     "engine": {"engine", "errors"},
     "models": {"models", "engine.model", "errors", "settings", "aliases", "cpu"},
     "hosting": {"hosting", "errors", "logs", "metrics", "variables", "cpu", "batches.batch"},
-    "bulk": {"bulk", "engine", "errors", "settings", "logs", "cpu", "api.outputs", "hosting.malloc"},
+    "bulk": {"bulk", "engine", "errors", "settings", "logs", "cpu", "api.choices", "api.outputs", "hosting.malloc"},
     "batches": {"batches", "bulk", "errors", "logs", "settings"},
     "api": {"api", "engine", "errors", "keys", "metrics", *RECORDS},
     "web": {"web", "api.choices", "api.wire", "engine.engine", "engine.model", "errors"},

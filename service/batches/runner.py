@@ -112,7 +112,8 @@ class Runner:
         out = self._batches.directory_of(batch)
         columns = {"request": ""}
         source = Source([str(self._batches.input_of(batch))], "text", columns, "openai-batch")
-        asked: dict[str, Any] = {"prompt": None, "dimensions": None, "type": "openai-batch", "write": "openai-batch"}
+        asked: dict[str, Any] = {"prompt": None, "dimensions": None, "truncate": self._settings.truncate}
+        asked |= {"type": "openai-batch", "write": "openai-batch"}
         plan = Plan(
             out=out,
             options=asked | {"columns": columns},

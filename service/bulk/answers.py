@@ -11,37 +11,39 @@ import numpy as np
 import orjson
 
 from service.api import outputs
+from service.bulk.choices import Asked
 from service.bulk.parts import Results, aside, publish
+from service.engine.model import Model
 
 #: What an error of a line is called, where OpenAI's would be ``batch_expired``.
 ERROR_CODE = "invalid_request"
 
 
-def check(results: Results) -> None:
-    """Refuse requests for more dimensions than there are."""
-    width = results.vectors.shape[1]
-    for row, request in enumerate(results.columns["request"]):
-        if (request.get("dimensions") or 0) > width and results.errors[row] is None:
+def refuse_long(results: Results) -> None:
+    """Refuse requests with a text that is too long, if they want it whole."""
+    assert results.text_rows is not None
+    for row in dict.fromkeys(results.text_rows[results.truncated].tolist()):
+        if results.columns["asked"][row].options.refuse_long and results.errors[row] is None:
             place = f"row {results.first + row + 1} of the input"
-            results.errors[row] = f"{place}: dimensions: the model has {width}"
+            results.errors[row] = f"{place}: a text is longer than the model reads; send less, or let it be cut"
 
 
 class AnswersPart:
     """A part of which each line is the answer to a request."""
 
-    def __init__(self, directory: Path, name: str, model: str) -> None:
+    def __init__(self, directory: Path, name: str, model: Model) -> None:
         self._path = directory / name
         self._model = model
         self._file = aside(self._path).open("wb")
 
     def write(self, results: Results) -> None:
-        """Append answers; ``results`` has a vector for each text, and tells which row it is of."""
+        """Append answers; ``results`` has the model's own vector for each text, and tells which row it is of."""
         assert results.text_rows is not None
-        requests = results.columns["request"]
+        requests, asked = results.columns["request"], results.columns["asked"]
         starts = np.searchsorted(results.text_rows, np.arange(len(requests) + 1))
         for row, (request, error) in enumerate(zip(requests, results.errors, strict=True)):
             mine = slice(starts[row], starts[row + 1])
-            answer = self._answer(results, request, mine) if error is None else None
+            answer = self._answer(results, request, asked[row], mine) if error is None else None
             line = {
                 "id": f"batch_req_{results.first + row}",
                 "custom_id": request["custom_id"],
@@ -57,17 +59,14 @@ class AnswersPart:
             os.fsync(self._file.fileno())
         publish(self._path)
 
-    def _answer(self, results: Results, request: dict[str, Any], mine: slice) -> dict[str, Any]:
-        vectors = results.vectors[mine]
-        if (width := request["dimensions"] or vectors.shape[1]) < vectors.shape[1]:
-            vectors = vectors[:, :width].copy()
-            vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        tokens = int(results.tokens[mine].sum())
-        base64 = request["encoding_format"] == "base64"
-        rows = outputs.encode(np.ascontiguousarray(vectors), "float", base64)
-        return {
+    def _answer(self, results: Results, request: dict[str, Any], asked: Asked, mine: slice) -> dict[str, Any]:
+        vectors = asked.options.finish(results.vectors[mine], normalizes=self._model.normalizes)
+        rows = outputs.encode(np.ascontiguousarray(vectors), *asked.output)
+        tokens, cut = int(results.tokens[mine].sum()), np.flatnonzero(results.truncated[mine]).tolist()
+        answer = {
             "object": "list",
             "data": [{"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(rows)],
-            "model": request["model"] or self._model,
+            "model": request.get("model") or self._model.name,
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
         }
+        return answer | ({"truncated": cut} if cut else {})

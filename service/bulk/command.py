@@ -130,6 +130,8 @@ def _check_format(write: str) -> None:
 def _plan(options: argparse.Namespace, settings: Settings, keep: dict[str, str]) -> Plan:
     names = ("text", "prompt", "dimensions", "type", "write", "shard_rows", "limit")
     asked: dict[str, Any] = {name: getattr(options, name) for name in names} | {"columns": keep}
+    if options.write == "openai-batch":
+        asked["truncate"] = settings.truncate
     return Plan(
         out=options.out,
         options=asked,

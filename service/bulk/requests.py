@@ -4,22 +4,39 @@ https://platform.openai.com/docs/api-reference/batch/request-input
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from service.api.choices import Choices
 from service.bulk.rows import Row, Stream, objects
 from service.errors import split_complaint
 
+#: Whose token ids they are, EMBED_TOKEN_IDS and the aliases say, which the route alone follows.
+HINT = "; a batch takes texts alone: send token ids to POST /v1/embeddings"
 
-class Body(msgspec.Struct):
-    """The body of ``POST /v1/embeddings``; other members are ignored."""
 
-    input: str | Annotated[list[str], Meta(min_length=1, max_length=2048)]
-    model: str | None = None
-    encoding_format: Literal["float", "base64"] | None = None
-    dimensions: Annotated[int, Meta(ge=1)] | None = None
+class Item(msgspec.Struct):
+    """A text as Jina's clients send it."""
+
+    text: str
+
+
+class Body(Choices, kw_only=True):
+    """The body of ``POST /v1/embeddings`` without token ids; other members are ignored, as there."""
+
+    input: str | Annotated[list[str | Item], Meta(min_length=1, max_length=2048)]
+
+    def texts(self) -> list[str]:
+        """Return what is to be embedded."""
+        given = [self.input] if isinstance(self.input, str) else self.input
+        return [each.text if isinstance(each, Item) else each for each in given]
+
+    def choices(self) -> dict[str, Any]:
+        """Return what the answer depends on beside the texts."""
+        found = {name: getattr(self, name) for name in Choices.__struct_fields__}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 class Line(msgspec.Struct):
@@ -45,12 +62,10 @@ def read(stream: Stream) -> Iterator[Row]:
             line = msgspec.convert(found, Line)
         except msgspec.ValidationError as error:
             member, problem = split_complaint(str(error))
+            if problem.endswith(("got `int`", "got `array`")) and member.startswith("body.input["):
+                problem += HINT
             named = found.get("custom_id")
             kept = {"custom_id": named if isinstance(named, str) else None}
             yield Row(None, [kept], f"{place}: {member}: {problem}" if member else f"{place}: {problem}")
         else:
-            body = line.body
-            kept = {"custom_id": line.custom_id} | {
-                name: getattr(body, name) for name in ("model", "encoding_format", "dimensions")
-            }
-            yield Row([body.input] if isinstance(body.input, str) else body.input, [kept])
+            yield Row(line.body.texts(), [{"custom_id": line.custom_id} | line.body.choices()])

@@ -1,5 +1,6 @@
 """A window: rows whose texts are tokenised, sorted by length and computed together, equal ones once."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,17 +43,30 @@ class Embedded(NamedTuple):
     failed: list[int]
 
 
-def tokenize(model: Model, texts: list[Text], window: Window, reading: Reading) -> Tokenized:
-    """Tokenise the different texts of a window."""
-    places: dict[str, int] = {}
+def tokenize(model: Model, texts: list[Text], window: Window, readings: Sequence[Reading]) -> Tokenized:
+    """Tokenise the different texts of a window; ``readings`` says for each row of the shard how it is read."""
+    places: dict[tuple[Reading, str], int] = {}
     rows, text_of = [], []
-    for row, text in enumerate(texts[window.start : window.stop]):
+    mine = slice(*window)
+    for row, (text, reading) in enumerate(zip(texts[mine], readings[mine], strict=True)):
         for each in text if isinstance(text, list) else [text]:
             if each is not None:
                 rows.append(row)
-                text_of.append(places.setdefault(each, len(places)))
-    ids, cut = model.tokenize(list(places), reading) if places else ([], [])
+                text_of.append(places.setdefault((reading, each), len(places)))
+    ids, cut = _tokenize(model, list(places))
     return Tokenized(window, ids, cut, np.array(rows, np.int64), np.array(text_of, np.int64))
+
+
+def _tokenize(model: Model, texts: list[tuple[Reading, str]]) -> tuple[list[TokenIds], list[int]]:
+    """Tokenise texts, those that are read in one way together; return the ids of each, and which were cut."""
+    ids: dict[int, TokenIds] = {}
+    cut: list[int] = []
+    for reading in dict.fromkeys(reading for reading, _ in texts):
+        mine = [index for index, (each, _) in enumerate(texts) if each == reading]
+        tokenized = model.tokenize([texts[index][1] for index in mine], reading)
+        ids |= zip(mine, tokenized.ids, strict=True)
+        cut += [mine[index] for index in tokenized.cut]
+    return [ids[index] for index in range(len(texts))], cut
 
 
 def embed(engine: Engine, request: Request, tokenized: Tokenized, options: Options) -> Embedded:
@@ -85,7 +99,7 @@ def finish(shard: Shard, columns: Any, tokenized: Tokenized, embedded: Embedded,
     truncated = np.isin(text_of, tokenized.cut)
     results = Results(first, _cut(columns, window), vectors, tokens, truncated, errors, rows)
     if kind == "openai-batch":
-        answers.check(results)
+        answers.refuse_long(results)
         return results
     return _spread(results)
 

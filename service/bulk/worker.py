@@ -19,16 +19,18 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from service import cpu, logs
+from service.api.choices import Truncate
 from service.bulk.answers import AnswersPart
+from service.bulk.choices import ask
 from service.bulk.messages import Done, Failed, Job, More, Place, Progress, Ready, Task
 from service.bulk.parts import JsonlPart, Part
 from service.bulk.shards import unpack, windows
+from service.bulk.tally import Tally
 from service.bulk.windows import Tokenized, embed, finish, tokenize
 from service.engine.engine import Engine
 from service.engine.engines import Engines
 from service.engine.host import Host
 from service.engine.limits import Limits
-from service.engine.meter import Meter
 from service.engine.model import Model, Reading
 from service.engine.options import Options
 from service.engine.request import Request
@@ -40,27 +42,6 @@ log = logging.getLogger(__name__)
 
 #: Loads the model of a process: settings, the number of the process from 1, and how many share the cores.
 Load = Callable[[Settings, int, int], Model]
-
-
-class Tally(Meter):
-    """Counts tokens with and without padding."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._tokens = self._padded = 0
-
-    def count_batch(self, texts: int, tokens: int, padded_tokens: int, seconds: float) -> None:  # noqa: ARG002
-        """Count a batch."""
-        with self._lock:
-            self._tokens += tokens
-            self._padded += padded_tokens
-
-    def take(self) -> tuple[int, int]:
-        """Return the tokens since the last time, without and with padding."""
-        with self._lock:
-            taken = self._tokens, self._padded
-            self._tokens = self._padded = 0
-        return taken
 
 
 class Link(Protocol):
@@ -126,13 +107,14 @@ def _run(link: Link, model: Model, settings: Settings, place: Place, job: Job) -
         engines.calibrate()
         tally.take()
         link.send(Ready(model.name, model.revision, model.fingerprint))
-        Worker(link, list(engines), tally, job).run()
+        Worker(link, list(engines), tally, job, settings.truncate).run()
 
 
 class Step(NamedTuple):
-    """A window on its way: tokenised, the engine that computes it, and whether it is the last of its task."""
+    """A window on its way: its task's columns, tokenised, the engine that computes it, and if it is the task's last."""
 
     task: Task
+    columns: Any
     tokenized: Tokenized
     engine: Engine
     last: bool
@@ -141,7 +123,7 @@ class Step(NamedTuple):
 class Worker:
     """Computes tasks with engines of one model, which take the windows in turn."""
 
-    def __init__(self, link: Link, engines: Sequence[Engine], tally: Tally, job: Job) -> None:
+    def __init__(self, link: Link, engines: Sequence[Engine], tally: Tally, job: Job, truncate: Truncate) -> None:
         self._link = link
         self._lock = threading.Lock()
         self._engines = cycle(engines)
@@ -149,8 +131,9 @@ class Worker:
         self._tally = tally
         self._job = job
         prompt = None if job.prompt is None else self._model.prompts[job.prompt]
-        self._reading = Reading(prompt)
-        self._options = Options(self._reading, job.dimensions)
+        self._default = Options(Reading(prompt), job.dimensions)
+        self._options = Options(normalize=False) if job.type == "openai-batch" else self._default
+        self._truncate = truncate
         self._part: Part | None = None
         self._failed = 0
 
@@ -182,10 +165,14 @@ class Worker:
 
     def _steps(self) -> Iterator[Step]:
         while task := self._ask():
-            texts = task.shard.texts
+            texts, columns = task.shard.texts, unpack(task.shard)
+            readings = [self._default.reading] * len(texts)
+            if self._job.type == "openai-batch":
+                columns["asked"] = ask(self._model, task.shard, columns["request"], self._default, self._truncate)
+                readings = [each.options.reading for each in columns["asked"]]
             for window in windows(texts):
-                tokenized = tokenize(self._model, texts, window, self._reading)
-                yield Step(task, tokenized, next(self._engines), window.stop == len(texts))
+                tokenized = tokenize(self._model, texts, window, readings)
+                yield Step(task, columns, tokenized, next(self._engines), window.stop == len(texts))
 
     def _ask(self) -> Task | None:
         self._send(More())
@@ -195,14 +182,13 @@ class Worker:
     def _write(self, step: Step, embedded: Any) -> None:
         task, shard = step.task, step.task.shard
         if self._part is None:
-            self._part = _start(Path(self._job.directory), task)
-            self._columns = unpack(shard)
-        results = finish(shard, self._columns, step.tokenized, embedded, self._job.type)
+            self._part = _start(Path(self._job.directory), task, self._model)
+        results = finish(shard, step.columns, step.tokenized, embedded, self._job.type)
         self._part.write(results)
         self._failed += results.failed
         if step.last:
             self._part.finish()
-            self._part, self._columns = None, None
+            self._part = None
         self._send(Progress(len(results.errors), *self._tally.take()))
         if step.last:
             self._send(Done(shard.index, len(shard.texts), self._failed))
@@ -213,11 +199,11 @@ class Worker:
             self._link.send(message)
 
 
-def _start(directory: Path, task: Task) -> Part:
+def _start(directory: Path, task: Task, model: Model) -> Part:
     """Begin the part of a task."""
     match task.metadata["write"]:
         case "openai-batch":
-            return AnswersPart(directory, task.name, task.metadata["model"])
+            return AnswersPart(directory, task.name, model)
         case "jsonl":
             return JsonlPart(directory, task.name)
     from service.bulk.parquet import ParquetPart

@@ -3,9 +3,11 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
+from service.app import create_app
 from service.batches import results
 from service.batches.files import Expiry
 from service.batches.runner import Runner
@@ -26,13 +28,26 @@ def prepare(settings, name):
 def run(store):
     """Run what waits, and return how a batch ends: its record, its output and its errors."""
 
-    def run(batch, load=corpus.load):
-        runner = Runner(store, Settings(device="cpu"), prepare, load)
+    def run(batch, load=corpus.load, settings=corpus.CPU):
+        runner = Runner(store, settings, prepare, load)
         while runner.step():
             pass
         return ended(store, batch)
 
     return run
+
+
+@pytest.fixture
+def route():
+    """Ask the route of a service, whose model has prompts, for embeddings."""
+    with ExitStack() as apps:
+
+        def ask(settings, body):
+            app = create_app(settings, corpus.Choosy())
+            apps.callback(app.extensions["engines"]().close)
+            return app.test_client().post("/v1/embeddings", json=body)
+
+        yield ask
 
 
 def ended(store, batch):
@@ -54,6 +69,56 @@ def test_answers_and_errors_are_divided_in_the_order_of_the_requests(run, create
     assert [line["custom_id"] for line in errors] == ["r7", "r400"]
     assert errors[1]["error"]["message"].startswith("row 401: body.input: expected")
     assert store.batches.live() == [] == list(store.batches.directory_of(batch).parent.iterdir())
+
+
+CHOICES = [
+    {},
+    {"input": ["Hello, you", {"text": "b"}, "b"], "user": "u", "unknown": 1},
+    {"prompt_name": "query"},
+    {"input_type": "search_query", "prompt": "ignored"},
+    {"task": "retrieval.passage", "dimensions": 2},
+    {"input_type": "classification", "normalized": False},
+    {"output_dimension": 3, "encoding_format": "base64", "embed_dtype": "float16"},
+    {"output_dtype": "int8"},
+    {"embedding_type": "base64", "prompt_name": None},
+    {"truncate": "right"},
+    {"truncation_direction": "left", "truncate": True, "prompt_name": "query"},
+]
+
+
+@pytest.mark.parametrize("truncate", ["auto", "left"])
+def test_a_request_chooses_as_at_the_route(run, create, route, truncate):
+    settings = Settings(device="cpu", truncate=truncate)
+    bodies = [{"input": "longer than 12", "model": "fake"} | choices for choices in CHOICES]
+    lines = [request(f"r{index}", body["input"], **body) for index, body in enumerate(bodies)]
+    _, output, errors = run(create(lines=lines), corpus.load_choosy, settings)
+
+    answers = [line["response"]["body"] for line in output]
+    assert (answers, errors) == ([route(settings, body).json for body in bodies], None)
+
+
+REFUSED = [
+    ({"prompt_name": "nope"}, "prompt_name: fake has no prompt 'nope'"),
+    ({"prompt_name": "other"}, "the model leaves its prompt out"),
+    ({"late_chunking": True}, "late_chunking: each text is embedded on its own here"),
+    ({"dimensions": 5}, "dimensions: the model has 4"),
+    ({"truncate": False, "input": ["a", "longer than 12"]}, "a text is longer than the model reads"),
+    ({"modality": "image"}, "body.modality: invalid enum value 'image'"),
+    ({"input": [65, 66]}, "a batch takes texts alone: send token ids to POST /v1/embeddings"),
+    ({"input": [[65, 66]]}, "a batch takes texts alone: send token ids to POST /v1/embeddings"),
+]
+
+
+def test_a_choice_that_cannot_be_followed_is_an_error(run, create, route):
+    """Of this request alone; all but token ids are the route's errors too."""
+    bodies = [{"input": "a", "model": "fake"} | body for body, _ in REFUSED]
+    lines = [request(str(index), body["input"], **body) for index, body in enumerate(bodies)]
+    _, output, errors = run(create(lines=[*lines, request("good", "a")]), corpus.load_choosy)
+
+    assert [line["custom_id"] for line in output] == ["good"]
+    for line, (_, complaint) in zip(errors, REFUSED, strict=True):
+        assert complaint in line["error"]["message"]
+    assert {route(Settings(), body).status_code for body in bodies[:6]} == {400}
 
 
 def test_a_file_with_mistakes_fails_its_batch(run, create):

@@ -6,12 +6,15 @@ import resource
 import signal
 import time
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from service.bulk.processes import Processes
 from service.bulk.runner import Plan, Run
 from service.bulk.sources import Source
+from service.engine.model import Reading
+from service.errors import InvalidInput
 from service.settings import Settings
 from tests.fakes import FakeModel
 
@@ -66,6 +69,24 @@ def load_at_the_third_try(*_):
         if tries.tell() < 3:
             os.kill(os.getpid(), signal.SIGKILL)
     return FakeModel()
+
+
+class Choosy(FakeModel):
+    """Has what requests choose between: prompts, places to cut, and lengths of vectors."""
+
+    max_length = 12
+    normalizes = True
+    prompts = MappingProxyType({"query": "q: ", "passage": "p: ", "other": "o: "})
+    default_prompt = "passage"
+
+    def tokenize(self, inputs, reading=Reading()):  # noqa: B008  # immutable
+        if reading.prompt == self.prompts["other"]:
+            raise InvalidInput("the model leaves its prompt out of the vectors")
+        return super().tokenize(inputs, reading)
+
+
+def load_choosy(*_):
+    return Choosy()
 
 
 class Sociable(FakeModel):
