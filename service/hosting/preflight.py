@@ -201,11 +201,11 @@ def _is_reload() -> bool:
 def _is_taken(path: str) -> bool:
     """Tell whether somebody listens on a Unix socket for longer than the workers of a killed master."""
     deadline = time.monotonic() + ORPHANS_SECONDS
-    while answers := _answers(path):
+    while _answers(path):
         if time.monotonic() > deadline:
-            break
+            return True
         time.sleep(0.1)
-    return answers
+    return False
 
 
 def _answers(path: str) -> bool:

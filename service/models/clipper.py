@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from service.engine.model import Side
-from service.models.long_words import LongWords
+from service.models.skimmer import Skimmer
 
 if TYPE_CHECKING:
     import tokenizers
@@ -33,7 +33,7 @@ class Clipper:
         from tokenizers.models import WordPiece
 
         self._whole = whole
-        self._long_words = LongWords(whole)
+        self._skimmer = Skimmer(whole)
         added = [token.content for token in whole.get_added_tokens_decoder().values()]
         #: So many words an added token may be divided into; two more for the rules by which words are divided.
         self._margin = 2 + max(map(len, added), default=0)
@@ -52,7 +52,7 @@ class Clipper:
             if self._ends_words(encoding, part, max_length) or self._outweighs(encoding, part, max_length):
                 return part.text
             size *= 4
-            read = self._long_words.shorten(text, size, side)  # a usual text need not be looked at any further
+            read = self._skimmer.shorten(text, size, side)  # a usual text need not be looked at any further
         return read
 
     def _ends_words(self, encoding: "tokenizers.Encoding", part: "Part", max_length: int) -> bool:

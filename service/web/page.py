@@ -42,7 +42,7 @@ LIMITS = ("max_queue_tokens", "max_requests", "request_timeout")
 #: The map compares each vector with every other.
 MAX_VECTORS = 500
 
-#: Its components are far above what a model gives, and small enough to be squared.
+#: The bounds of a component are far above what a model gives, and small enough to be squared.
 Vector = Annotated[list[Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]], msgspec.Meta(min_length=1)]
 
 

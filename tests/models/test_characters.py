@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.models.characters import BLANK, DROPPED, LETTER, STARTER, WORD, Characters
-from tests.models.test_long_words import build
+from tests.models.test_skimmer import build
 
 CODES = np.array([code for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000], np.uint32)
 

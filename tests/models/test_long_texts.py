@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.models import clipper, long_words
+from service.models import clipper, skimmer
 from service.models.tokenizer import Tokenizer
 
 CORPUS = ["the quick brown fox jumps over the lazy dog", "aaaa aaa aa a abab ababab", "0123 4567 89", "中文 über"]
@@ -49,8 +49,8 @@ LONG = st.lists(st.one_of(st.sampled_from(PIECES), RUNS), min_size=20, max_size=
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_part_has_the_tokens_of_the_whole(kind, side, monkeypatch):
     monkeypatch.setattr(clipper, "CHARACTERS_PER_TOKEN", 4)
-    monkeypatch.setattr(long_words, "PIECE_CHARACTERS", 7)
-    monkeypatch.setattr(long_words, "CHUNK_CHARACTERS", 70)
+    monkeypatch.setattr(skimmer, "PIECE_CHARACTERS", 7)
+    monkeypatch.setattr(skimmer, "CHUNK_CHARACTERS", 70)
     tokenizer = Tokenizer(build(kind))
     tokenizer.limit(LENGTH)
     clipped = 0

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.models import long_words
-from service.models.long_words import LongWords
+from service.models import skimmer
+from service.models.skimmer import Skimmer
 
 ADDED = ["[CLS]", "[SEP]", "[UNK]", "[MASK]", "9]"]
 PIECES = [*"aZ9éжअ한中𠀀_-. \n\x01😀\u0301\u0323\u034f\u200d\u302e\u1b44", "[MASK]", "MASK", "²", "ﬁ", "İ", "⑴"]
@@ -31,10 +31,10 @@ def build(words=None, model=None, added=ADDED, **options):
 @pytest.mark.parametrize("options", [{}, {"strip_accents": False}, {"clean_text": False}], ids=str)
 @pytest.mark.parametrize(("characters", "added"), [(1, []), (2, []), (7, ADDED)])
 def test_a_shorter_text_has_the_same_tokens(characters, added, options, monkeypatch):
-    monkeypatch.setattr(long_words, "PIECE_CHARACTERS", characters)
-    monkeypatch.setattr(long_words, "CHUNK_CHARACTERS", 10 * characters)
+    monkeypatch.setattr(skimmer, "PIECE_CHARACTERS", characters)
+    monkeypatch.setattr(skimmer, "CHUNK_CHARACTERS", 10 * characters)
     rust = build(added=added, **options)
-    words = LongWords(rust)
+    ours = Skimmer(rust)
     shortened = 0
 
     @given(LONG, st.sampled_from(["left", "right"]))
@@ -48,7 +48,7 @@ def test_a_shorter_text_has_the_same_tokens(characters, added, options, monkeypa
     @example("a" + "\u0301" * 50 + " " + "\u0301" * 50 + "9", "right")
     def compare(text, side):
         nonlocal shortened
-        shorter = words.shorten(text, len(text), side)
+        shorter = ours.shorten(text, len(text), side)
         shortened += len(shorter) < len(text)
         assert rust.encode(shorter).ids == rust.encode(text).ids
 
@@ -60,15 +60,15 @@ def test_a_shorter_text_has_the_same_tokens(characters, added, options, monkeypa
     "unit", ["a", " ", "ж7", "😀", "\u0301", " \u0301", "\u200d\ufe0f", "\x01", "a" + "\u0301" * 999]
 )
 def test_what_is_not_read_becomes_short(unit):
-    assert len(LongWords(build()).shorten(unit * (10**6 // len(unit)), 5000)) < 5000
+    assert len(Skimmer(build()).shorten(unit * (10**6 // len(unit)), 5000)) < 5000
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_only_as_much_is_looked_at_as_is_asked_for(side, monkeypatch):
-    monkeypatch.setattr(long_words, "CHUNK_CHARACTERS", 500)
+    monkeypatch.setattr(skimmer, "CHUNK_CHARACTERS", 500)
     text = "\u0301" * 3000 + "a word " * 1000 + "\u0301" * 3000
 
-    part = LongWords(build()).shorten(text, 1000, side)
+    part = Skimmer(build()).shorten(text, 1000, side)
 
     assert 1000 < len(part) < 2000
     assert part.strip("\u0301") in text
@@ -79,4 +79,4 @@ def test_other_tokenizers_keep_every_character():
 
     text = "a" * 10**5
     others = build(pre_tokenizers.Digits()), build(model=models.BPE()), build(added=["aaa"])
-    assert [LongWords(each).shorten(text, 1) for each in others] == [text] * 3
+    assert [Skimmer(each).shorten(text, 1) for each in others] == [text] * 3

@@ -21,7 +21,7 @@ CHUNK_CHARACTERS = 2**18
 Flags = npt.NDArray[np.bool_]
 
 
-class LongWords:
+class Skimmer:
     """Knows which characters of a long text change no token.
 
     BERT looks at characters one by one: it drops some, divides words at others, and WordPiece makes one unknown token
