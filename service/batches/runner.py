@@ -146,8 +146,10 @@ class Runner:
             batch.request_counts.completed, batch.request_counts.failed = done - failed, failed
             self._batches.write(batch)
         self._end_unwanted(besides=batch.id)
+        if self._ending(batch):
+            return False
         self._check_room(batch)
-        return self._ending(batch) is None
+        return True
 
     def _check_room(self, batch: Batch) -> None:
         """End a batch whose answers would not fit: they are written twice."""

@@ -4,10 +4,12 @@ import pytest
 
 from service.batches.store import Store
 
+MAX_BYTES = 2**24
+
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "batches", 2**20, 3600)
+    return Store(tmp_path / "batches", MAX_BYTES, 3600)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from service.batches.files import Expiry
 from service.batches.runner import Runner
 from service.errors import UnknownModel
 from service.settings import Settings
-from tests.batches.conftest import request
+from tests.batches.conftest import MAX_BYTES, request
 from tests.bulk import corpus
 from tests.fakes import vector_of
 
@@ -28,7 +28,7 @@ def prepare(settings, name):
 def run(store):
     """Run what waits, and return how a batch ends: its record, its output and its errors."""
 
-    def run(batch, load=corpus.load, settings=corpus.CPU):
+    def run(batch, load=corpus.load, settings=corpus.CPU, prepare=prepare):
         runner = Runner(store, settings, prepare, load)
         while runner.step():
             pass
@@ -170,11 +170,24 @@ def test_a_batch_that_is_cancelled_keeps_what_is_answered(run, create, store):
 def test_a_batch_whose_answers_do_not_fit_fails(run, create, store):
     batch = create("a", "b")
     with store.files.begin() as file:
-        file.truncate(2**20)
+        file.truncate(MAX_BYTES)
     batch, *_ = run(batch)
 
     (mistake,) = batch.errors.data
     assert (mistake.code, "ask for base64" in mistake.message) == ("server_error", True)
+
+
+def test_a_batch_that_is_cancelled_needs_no_room(run, create, store):
+    batch = create("a", "b")
+    with store.files.begin() as file:
+        file.truncate(MAX_BYTES)
+
+    def cancel(*arguments):
+        if store.batches.find(batch.id).status == "in_progress":
+            store.batches.cancel(batch)
+        return prepare(*arguments)
+
+    assert run(batch, prepare=cancel)[0].status == "cancelled"
 
 
 def test_a_model_that_has_changed_begins_the_batch_anew(run, create, store):
