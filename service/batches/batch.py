@@ -145,9 +145,18 @@ class Batches(Records[Batch]):
             batch.enter("cancelling")
         return batch
 
+    def ending(self, batch: Batch) -> Status | None:
+        """Return how a batch ends that is not to go on: cancelled or expired."""
+        if batch.status == "finalizing":
+            return None
+        if self.is_cancelled(batch):
+            return "cancelled"
+        return "expired" if batch.expires_at < time.time() else None
+
     def live(self) -> list[Batch]:
-        """Return those that have something to do, the oldest first."""
-        return [batch for batch in self.every() if batch.is_live][::-1]
+        """Return those that have something to do, in the order of their turns: what is to end, then the oldest."""
+        live = [batch for batch in self.every() if batch.is_live][::-1]
+        return sorted(live, key=lambda batch: self.ending(batch) is None)
 
     def close(self, batch: Batch) -> None:
         """Write a batch that is over, and remove what it was made of."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from service import logs
 from service.batches import requests, results
-from service.batches.batch import Batch, Mistake, Mistakes, Status
+from service.batches.batch import Batch, Batches, Mistake, Mistakes, Status
 from service.batches.store import RUN_LOCK, Store
 from service.bulk.runner import Plan, Run
 from service.bulk.sources import Source
@@ -56,22 +56,28 @@ class Runner:
         self._is_stopped = False
 
     def step(self) -> bool:
-        """Bring the oldest batch to its end; tell whether there was one, and this process is to go on."""
-        self._end_unwanted()
+        """Bring the first batch to its end; tell whether there was one, and this process is to go on."""
         batch = next(iter(self._batches.live()), None)
         if batch is None or self._is_stopped:
             return False
+        self._take(batch)
+        return not self._is_stopped
+
+    def _take(self, batch: Batch) -> None:
         try:
             self._bring_to_end(batch)
         except BatchFailed as error:
             log.error("batch %s failed: %s", batch.id, error)  # noqa: TRY400  # one line for an operator
-            self._fail(batch, [Mistake("server_error", str(error))])
+            fail(self._batches, batch, [Mistake("server_error", str(error))])
         except Exception:
             log.exception("batch %s failed", batch.id)
-            self._fail(batch, [Mistake("server_error", "the service failed on this batch; its log has the reason")])
-        return not self._is_stopped
+            mistake = Mistake("server_error", "the service failed on this batch; its log has the reason")
+            fail(self._batches, batch, [mistake])
 
     def _bring_to_end(self, batch: Batch) -> None:
+        if ending := self._batches.ending(batch):
+            self._end(batch, ending)
+            return
         if batch.status == "validating":
             self._check(batch)
         if batch.status == "in_progress":
@@ -90,7 +96,7 @@ class Runner:
             except UnknownModel as error:
                 mistakes = [Mistake("model_not_found", str(error), param="body.model")]
         if mistakes:
-            self._fail(batch, mistakes)
+            fail(self._batches, batch, mistakes)
         else:
             batch.enter("in_progress")
             self._batches.write(batch)
@@ -129,10 +135,10 @@ class Runner:
         except BulkChanged:
             raise
         except BulkFailed:
-            if not run.interrupted and self._ending(batch) is None:
+            if not run.interrupted and self._batches.ending(batch) is None:
                 raise
         self._is_stopped = run.interrupted
-        if ending := self._ending(batch):
+        if ending := self._batches.ending(batch):
             self._end(batch, ending)
         return not (ending or run.interrupted)
 
@@ -145,8 +151,10 @@ class Runner:
         if done != batch.request_counts.completed + batch.request_counts.failed:
             batch.request_counts.completed, batch.request_counts.failed = done - failed, failed
             self._batches.write(batch)
-        self._end_unwanted(besides=batch.id)
-        if self._ending(batch):
+        for other in self._batches.live():
+            if other.id != batch.id and self._batches.ending(other):
+                self._take(other)
+        if self._batches.ending(batch):
             return False
         self._check_room(batch)
         return True
@@ -160,16 +168,6 @@ class Runner:
                 "delete files that you need no more"
             )
 
-    def _end_unwanted(self, besides: str = "") -> None:
-        for batch in self._batches.live():
-            if batch.id != besides and batch.status != "finalizing" and (ending := self._ending(batch)):
-                self._end(batch, ending)
-
-    def _ending(self, batch: Batch) -> Status | None:
-        if self._batches.is_cancelled(batch):
-            return "cancelled"
-        return "expired" if batch.expires_at < time.time() else None
-
     def _end(self, batch: Batch, status: Status) -> None:
         if status == "cancelled":
             batch = self._batches.show(batch)
@@ -178,11 +176,13 @@ class Runner:
         self._batches.close(batch)
         log.info("batch ended", extra={"fields": _describe(batch)})
 
-    def _fail(self, batch: Batch, mistakes: list[Mistake]) -> None:
-        batch.errors = Mistakes(mistakes)
-        batch.enter("failed")
-        self._batches.close(batch)
-        log.info("batch ended", extra={"fields": _describe(batch)})
+
+def fail(batches: Batches, batch: Batch, mistakes: list[Mistake]) -> None:
+    """End a batch that failed."""
+    batch.errors = Mistakes(mistakes)
+    batch.enter("failed")
+    batches.close(batch)
+    log.info("batch ended", extra={"fields": _describe(batch)})
 
 
 def _describe(batch: Batch) -> dict[str, Any]:

@@ -148,6 +148,15 @@ def test_a_batch_that_ends_before_its_turn_answers_nothing(run, create, store, e
     assert [line["error"]["code"] for line in errors] == [code, code]
 
 
+def test_a_batch_that_cannot_be_ended_fails_alone(run, create, store):
+    good, cancelled = create("a"), create("b")
+    (store.batches.directory_of(cancelled) / f"part-00000-{'0' * 16}.jsonl").write_text("broken\n")
+    store.batches.cancel(cancelled)
+
+    assert run(good)[0].status == "completed"
+    assert ended(store, cancelled)[0].status == "failed"
+
+
 def test_a_batch_that_is_cancelled_keeps_what_is_answered(run, create, store):
     batch = create(*(f"{index} ".ljust(40, "x") for index in range(4000)))
 
