@@ -16,6 +16,9 @@ ROOTS = {"", "app", "embedder", "__main__"}
 #: What the API knows of files and batches: how they are kept, not who runs them.
 RECORDS = {"batches.store", "batches.records", "batches.files", "batches.batch"}
 
+#: What files of answers have in common with the answers of routes.
+ANSWERS = {"api.choices", "api.outputs", "api.envelope"}
+
 #: What each other part of the service may import. A part is a folder, or a module beside the folders.
 ALLOWED = {
     "errors": set(),
@@ -29,7 +32,7 @@ ALLOWED = {
     "engine": {"engine", "errors"},
     "models": {"models", "engine.model", "errors", "settings", "aliases", "cpu"},
     "hosting": {"hosting", "errors", "logs", "metrics", "variables", "cpu", "batches.batch"},
-    "bulk": {"bulk", "engine", "errors", "settings", "logs", "cpu", "api.choices", "api.outputs", "hosting.malloc"},
+    "bulk": {"bulk", "engine", "errors", "settings", "logs", "cpu", *ANSWERS, "hosting.malloc"},
     "batches": {"batches", "bulk", "errors", "logs", "settings"},
     "api": {"api", "engine", "errors", "keys", "metrics", *RECORDS},
     "web": {"web", "api.choices", "api.wire", "engine.engine", "engine.model", "errors"},

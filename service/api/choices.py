@@ -1,6 +1,6 @@
 """What requests of all dialects may choose: the prompt, where a text is cut, the size of a vector. Knows no HTTP."""
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import msgspec
 import orjson
@@ -36,6 +36,13 @@ class Cut(NamedTuple):
 
 class Choices(msgspec.Struct, kw_only=True):
     """What OpenAI's requests for embeddings may choose, with what other clients add: null counts as absent."""
+
+    HINTS: ClassVar[dict[str, str]] = {
+        "encoding_format": "; send float or base64",
+        "dimensions": "; send a positive integer, or leave it out for all",
+        "output_dimension": "; send a positive integer, or leave it out for all",
+        "modality": "; this service embeds texts only",
+    }
 
     model: str | None = None
     encoding_format: Literal["float", "base64"] | None = None

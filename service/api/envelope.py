@@ -1,9 +1,11 @@
 """Errors in OpenAI's envelope, with the top-level members that Cohere, Jina and Voyage clients read."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service import errors
-from service.api.faults import Fault
+
+if TYPE_CHECKING:  # answers in files need no Flask
+    from service.api.faults import Fault
 
 STATUS = {
     errors.InvalidInput: 400,
@@ -36,9 +38,13 @@ CODES = {
 KINDS = {401: "authentication_error", 429: "rate_limit_error"}
 
 
-def envelope(fault: Fault) -> dict[str, Any]:
-    """Build the body of an error; the member to mend becomes ``param``."""
-    kind = KINDS.get(fault.status, "invalid_request_error" if fault.status < 500 else "server_error")
-    code = CODES.get(type(fault.error))
-    inner = {"message": fault.message, "type": kind, "param": fault.field, "code": code}
-    return {"error": inner, "message": fault.message, "detail": fault.message}
+def envelope(fault: "Fault") -> dict[str, Any]:
+    """Build the body of an error."""
+    return describe(fault.error, fault.message, fault.status)
+
+
+def describe(error: Exception, message: str, status: int) -> dict[str, Any]:
+    """Build the body of an error with this message and status; the member to mend becomes ``param``."""
+    kind = KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
+    inner = {"message": message, "type": kind, "param": getattr(error, "field", None), "code": CODES.get(type(error))}
+    return {"error": inner, "message": message, "detail": message}

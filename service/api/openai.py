@@ -23,13 +23,7 @@ refuse = faults.register(routes, STATUS, envelope)
 class Request(Choices, kw_only=True):
     """A request for embeddings: other members are ignored, null counts as absent."""
 
-    HINTS: ClassVar = {
-        "input": "; send a string, a list of strings, or token ids",
-        "encoding_format": "; send float or base64",
-        "dimensions": "; send a positive integer, or leave it out for all",
-        "output_dimension": "; send a positive integer, or leave it out for all",
-        "modality": "; this service embeds texts only",
-    }
+    HINTS: ClassVar = Choices.HINTS | {"input": "; send a string, a list of strings, or token ids"}
 
     input: Inputs
 

@@ -1,7 +1,7 @@
 """The parts of a batch become its output and its errors, in the order of its requests."""
 
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import orjson
 
@@ -34,7 +34,7 @@ def publish(files: Files, batches: Batches, batch: Batch, status: str) -> None:
     outcome = Outcome(files.begin(), files.begin())
     source = batches.input_of(batch)
     try:
-        outcome.copy(batches.directory_of(batch), source)
+        outcome.copy(batches.directory_of(batch))
         outcome.explain(source, *UNANSWERED[status])
         counts = batch.request_counts = outcome.counts
         for kind, file, lines in (
@@ -66,8 +66,8 @@ class Outcome:
         self.counts = Counts()
         self._answered: set[int] = set()
 
-    def copy(self, directory: Path, source: Path) -> None:
-        """Divide the lines of the parts; an error names the line of the client's file, not ours."""
+    def copy(self, directory: Path) -> None:
+        """Divide the lines of the parts."""
         for _, path in sorted(parts.find(directory).items()):
             with path.open("rb") as lines:
                 for line in lines:
@@ -76,9 +76,8 @@ class Outcome:
                         self.output.write(line)
                         self._count(completed=1)
                     else:
-                        entry = orjson.loads(line)
-                        entry["error"]["message"] = entry["error"]["message"].removeprefix(f"{source}, ")
-                        self._fail(entry)
+                        self.errors.write(line)
+                        self._count(failed=1)
 
     def explain(self, source: Path, code: str, message: str) -> None:
         """Add an error for each request that has no answer."""
@@ -89,13 +88,11 @@ class Outcome:
                     if number not in self._answered:
                         error = {"code": code, "message": message}
                         told = {"id": f"batch_req_{number}", "custom_id": row.values[0]["custom_id"]}
-                        self._fail(told | {"response": None, "error": error})
+                        entry = told | {"response": None, "error": error}
+                        self.errors.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+                        self._count(failed=1)
         except BulkFailed:  # the file is gone
             return
-
-    def _fail(self, entry: dict[str, Any]) -> None:
-        self.errors.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
-        self._count(failed=1)
 
     def _count(self, completed: int = 0, failed: int = 0) -> None:
         self.counts.total += 1

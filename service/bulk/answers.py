@@ -11,21 +11,12 @@ import numpy as np
 import orjson
 
 from service.api import outputs
+from service.api.envelope import STATUS, describe
 from service.bulk.choices import Asked
 from service.bulk.parts import Results, aside, publish
+from service.engine.batcher import FAILED
 from service.engine.model import Model
-
-#: What an error of a line is called, where OpenAI's would be ``batch_expired``.
-ERROR_CODE = "invalid_request"
-
-
-def refuse_long(results: Results) -> None:
-    """Refuse requests with a text that is too long, if they want it whole."""
-    assert results.text_rows is not None
-    for row in dict.fromkeys(results.text_rows[results.truncated].tolist()):
-        if results.columns["asked"][row].options.refuse_long and results.errors[row] is None:
-            place = f"row {results.first + row + 1} of the input"
-            results.errors[row] = f"{place}: a text is longer than the model reads; send less, or let it be cut"
+from service.errors import ModelFailed
 
 
 class AnswersPart:
@@ -42,14 +33,16 @@ class AnswersPart:
         requests, asked = results.columns["request"], results.columns["asked"]
         starts = np.searchsorted(results.text_rows, np.arange(len(requests) + 1))
         for row, (request, error) in enumerate(zip(requests, results.errors, strict=True)):
-            mine = slice(starts[row], starts[row + 1])
-            answer = self._answer(results, request, asked[row], mine) if error is None else None
-            line = {
-                "id": f"batch_req_{results.first + row}",
-                "custom_id": request["custom_id"],
-                "response": answer and {"status_code": 200, "request_id": f"{results.first + row}", "body": answer},
-                "error": error and {"code": ERROR_CODE, "message": error},
-            }
+            number = results.first + row
+            line = {"id": f"batch_req_{number}", "custom_id": request["custom_id"]}
+            if error is None:
+                body = self._answer(results, request, asked[row], slice(starts[row], starts[row + 1]))
+                line |= {"response": {"status_code": 200, "request_id": f"{number}", "body": body}, "error": None}
+            else:  # the other way round, so that it does not end as those do that have their answer: in ``parts.DONE``
+                refusal = asked[row].refusal or ModelFailed(FAILED)
+                status = STATUS[type(refusal)]
+                body = describe(refusal, str(refusal), status)
+                line |= {"error": None, "response": {"status_code": status, "request_id": f"{number}", "body": body}}
             self._file.write(orjson.dumps(line, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE))
 
     def finish(self) -> None:

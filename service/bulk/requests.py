@@ -56,16 +56,27 @@ def read(stream: Stream) -> Iterator[Row]:
     """
     for place, found in objects(stream):
         if isinstance(found, str):
-            yield Row(None, [{"custom_id": None}], f"{place}: {found}")
+            yield _refuse(place, None, found)
             continue
         try:
             line = msgspec.convert(found, Line)
         except msgspec.ValidationError as error:
-            member, problem = split_complaint(str(error))
-            if problem.endswith(("got `int`", "got `array`")) and member.startswith("body.input["):
-                problem += HINT
             named = found.get("custom_id")
-            kept = {"custom_id": named if isinstance(named, str) else None}
-            yield Row(None, [kept], f"{place}: {member}: {problem}" if member else f"{place}: {problem}")
+            yield _refuse(place, named if isinstance(named, str) else None, *_explain(str(error)))
         else:
             yield Row(line.body.texts(), [{"custom_id": line.custom_id} | line.body.choices()])
+
+
+def _refuse(place: str, custom_id: str | None, message: str, member: str | None = None) -> Row:
+    return Row(None, [{"custom_id": custom_id, "refused": [message, member]}], f"{place}: {message}")
+
+
+def _explain(complaint: str) -> tuple[str, str | None]:
+    """Return what is wrong with a request as the route says it, and the member of the body to mend."""
+    place, problem = split_complaint(complaint)
+    inside = place.removeprefix("body").removeprefix(".")
+    member = inside.partition("[")[0] or None
+    if problem.endswith(("got `int`", "got `array`")) and inside.startswith("input["):
+        problem += HINT
+    where = inside or ("the body" if place else "the line")
+    return f"{where}: {problem}{Choices.HINTS.get(member or '', '')}", member

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from service.api import outputs
-from service.bulk import answers
 from service.bulk.parts import Results
 from service.bulk.rows import Text
 from service.bulk.shards import Shard, Window
@@ -98,10 +97,7 @@ def finish(shard: Shard, columns: Any, tokenized: Tokenized, embedded: Embedded,
     tokens = np.array([len(ids) for ids in tokenized.ids], np.int32)[text_of]
     truncated = np.isin(text_of, tokenized.cut)
     results = Results(first, _cut(columns, window), vectors, tokens, truncated, errors, rows)
-    if kind == "openai-batch":
-        answers.refuse_long(results)
-        return results
-    return _spread(results)
+    return results if kind == "openai-batch" else _spread(results)
 
 
 def _spread(results: Results) -> Results:

@@ -21,7 +21,7 @@ import msgspec
 from service import cpu, logs
 from service.api.choices import Truncate
 from service.bulk.answers import AnswersPart
-from service.bulk.choices import ask
+from service.bulk.choices import Asked, ask, refuse_long
 from service.bulk.messages import Done, Failed, Job, More, Place, Progress, Ready, Task
 from service.bulk.parts import JsonlPart, Part
 from service.bulk.shards import unpack, windows
@@ -167,11 +167,16 @@ class Worker:
         while task := self._ask():
             texts, columns = task.shard.texts, unpack(task.shard)
             readings = [self._default.reading] * len(texts)
+            asked: list[Asked] = []
             if self._job.type == "openai-batch":
-                columns["asked"] = ask(self._model, task.shard, columns["request"], self._default, self._truncate)
-                readings = [each.options.reading for each in columns["asked"]]
+                asked = columns["asked"] = ask(
+                    self._model, task.shard, columns["request"], self._default, self._truncate
+                )
+                readings = [each.options.reading for each in asked]
             for window in windows(texts):
                 tokenized = tokenize(self._model, texts, window, readings)
+                if asked:
+                    refuse_long(self._model, task.shard, asked, tokenized)
                 yield Step(task, columns, tokenized, next(self._engines), window.stop == len(texts))
 
     def _ask(self) -> Task | None:

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 #: After so long without work, memory goes back to the machine.
 REST_SECONDS = 5.0
 
+#: Why a request with a bad text has no vectors.
+FAILED = "the model failed on a text of this request; the server's log has the reason"
+
 
 class Batcher:
     """Owns the thread of a device, which takes batches from the lanes and computes them one after the other.
@@ -137,9 +140,7 @@ class Batcher:
                 entry.request.put(entry.position, vector)
             else:
                 self.cancel(lane, entry.request)
-                entry.request.fail(
-                    ModelFailed("the model failed on a text of this request; the server's log has the reason")
-                )
+                entry.request.fail(ModelFailed(FAILED))
 
     def _count(self, lane: Lane, texts: Sequence[TokenIds], seconds: float) -> None:
         lengths = [len(text) for text in texts]

@@ -92,7 +92,7 @@ class Engine:
             Overloaded: the request would wait too long.
             ModelFailed: the model raised on one of the texts.
         """
-        self._check(options.dimensions)
+        check_dimensions(self.model, options.dimensions)
         began = time.monotonic()
         texts = Distinct.of(inputs)
         keys, known = self._recall(texts, options)
@@ -115,7 +115,7 @@ class Engine:
         if options.refuse_long:
             for row, result in known.items():
                 if result.is_cut:
-                    raise self._too_long(texts.places[row])
+                    raise too_long(self.model, texts.places[row])
         return keys, known
 
     def _keep(self, keys: list[bytes], known: dict[int, Result], rows: list[int]) -> None:
@@ -161,15 +161,10 @@ class Engine:
             InvalidInput: ``dimensions`` is not between 0 and the model's dimension.
             ModelFailed: the model raised on one of the texts.
         """
-        self._check(options.dimensions)
+        check_dimensions(self.model, options.dimensions)
         request.wait(-1)
         request.raise_error()
         return options.finish(request.vectors, normalizes=self.model.normalizes)
-
-    def _check(self, dimensions: int | None) -> None:
-        full = self.model.dimension
-        if dimensions is not None and not 0 <= dimensions <= full:
-            raise InvalidInput(f"dimensions must be between 1 and {full} for {self.model.name}", "dimensions")
 
     def _tokenize(self, texts: Distinct, options: Options, is_gone: Callable[[], bool], deadline: float) -> Tokenized:
         whole = Tokenized([], [])
@@ -180,18 +175,10 @@ class Engine:
             except InvalidInput as error:
                 raise _name(error, texts.places[first:]) from None
             if cut and options.refuse_long:
-                raise self._too_long(texts.places[first + cut[0]])
+                raise too_long(self.model, texts.places[first + cut[0]])
             whole.ids.extend(ids)
             whole.cut.extend(first + index for index in cut)
         return whole
-
-    def _too_long(self, index: int) -> TooLong:
-        return TooLong(
-            f"input[{index}] is longer than this model's maximum context length of {self.model.max_length} tokens; "
-            "send a shorter text, or let it be cut",
-            "input",
-            index,
-        )
 
     def _wait(self, request: Request, is_gone: Callable[[], bool]) -> None:
         while not request.wait(min(POLL_SECONDS, max(0.0, request.deadline - time.monotonic()) + 0.001)):
@@ -209,6 +196,26 @@ class Engine:
         if time.monotonic() > deadline:
             self._meter.count_refusal("deadline")
             raise DeadlinePassed("not answered before its deadline; send fewer texts at a time")
+
+
+def check_dimensions(model: Model, dimensions: int | None) -> None:
+    """Check how many components are asked for.
+
+    Raises:
+        InvalidInput: the model has fewer.
+    """
+    if dimensions is not None and not 0 <= dimensions <= model.dimension:
+        raise InvalidInput(f"dimensions must be between 1 and {model.dimension} for {model.name}", "dimensions")
+
+
+def too_long(model: Model, index: int) -> TooLong:
+    """Return the error of a text that must not be cut; ``index`` is its place in the request."""
+    return TooLong(
+        f"input[{index}] is longer than this model's maximum context length of {model.max_length} tokens; "
+        "send a shorter text, or let it be cut",
+        "input",
+        index,
+    )
 
 
 def _name(error: InvalidInput, places: Sequence[int]) -> InvalidInput:

@@ -67,7 +67,8 @@ def test_answers_and_errors_are_divided_in_the_order_of_the_requests(run, create
     assert [line["custom_id"] for line in output] == [f"r{index}" for index in range(600) if index not in {7, 400}]
     assert output[0]["response"]["body"]["data"][0]["embedding"] == vector_of("text 0")
     assert [line["custom_id"] for line in errors] == ["r7", "r400"]
-    assert errors[1]["error"]["message"].startswith("row 401: body.input: expected")
+    assert [line["response"]["status_code"] for line in errors] == [500, 400]
+    assert errors[1]["response"]["body"]["error"]["message"].startswith("input: expected")
     assert store.batches.live() == [] == list(store.batches.directory_of(batch).parent.iterdir())
 
 
@@ -98,27 +99,37 @@ def test_a_request_chooses_as_at_the_route(run, create, route, truncate):
 
 
 REFUSED = [
-    ({"prompt_name": "nope"}, "prompt_name: fake has no prompt 'nope'"),
-    ({"prompt_name": "other"}, "the model leaves its prompt out"),
-    ({"late_chunking": True}, "late_chunking: each text is embedded on its own here"),
-    ({"dimensions": 5}, "dimensions: the model has 4"),
-    ({"truncate": False, "input": ["a", "longer than 12"]}, "a text is longer than the model reads"),
-    ({"modality": "image"}, "body.modality: invalid enum value 'image'"),
-    ({"input": [65, 66]}, "a batch takes texts alone: send token ids to POST /v1/embeddings"),
-    ({"input": [[65, 66]]}, "a batch takes texts alone: send token ids to POST /v1/embeddings"),
+    {"prompt_name": "nope"},
+    {"prompt_name": "other"},
+    {"late_chunking": True},
+    {"dimensions": 5},
+    {"dimensions": "4"},
+    {"truncate": False, "input": ["a", "longer than 12"]},
+    {"modality": "image"},
+    {"input": "poison"},
 ]
 
 
-def test_a_choice_that_cannot_be_followed_is_an_error(run, create, route):
-    """Of this request alone; all but token ids are the route's errors too."""
-    bodies = [{"input": "a", "model": "fake"} | body for body, _ in REFUSED]
+def test_a_request_is_refused_as_at_the_route(run, create, route):
+    """And alone."""
+    bodies = [{"input": "a", "model": "fake"} | body for body in REFUSED]
     lines = [request(str(index), body["input"], **body) for index, body in enumerate(bodies)]
     _, output, errors = run(create(lines=[*lines, request("good", "a")]), corpus.load_choosy)
+    answers = [route(Settings(), body) for body in bodies]
 
     assert [line["custom_id"] for line in output] == ["good"]
-    for line, (_, complaint) in zip(errors, REFUSED, strict=True):
-        assert complaint in line["error"]["message"]
-    assert {route(Settings(), body).status_code for body in bodies[:6]} == {400}
+    for line, answer in zip(errors, answers, strict=True):
+        assert (line["response"]["status_code"], line["response"]["body"]) == (answer.status_code, answer.json)
+        assert line["error"] is None
+
+
+@pytest.mark.parametrize("ids", [[65, 66], [[65, 66]]])
+def test_a_request_with_token_ids_is_refused(run, create, ids):
+    _, _, ((line),) = run(create(lines=[request("ids", ids)]))
+    error = line["response"]["body"]["error"]
+
+    assert error["message"].endswith("a batch takes texts alone: send token ids to POST /v1/embeddings")
+    assert (error["type"], error["param"]) == ("invalid_request_error", "input")
 
 
 def test_a_file_with_mistakes_fails_its_batch(run, create):

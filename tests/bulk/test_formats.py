@@ -107,10 +107,11 @@ def test_a_batch_file_is_answered_as_openai_does(bulk, tmp_path):
     assert (first.data[0].embedding, first.model, first.usage.total_tokens) == (vector_of("a"), "m", 1)
     second = answers[1]["response"]["body"]["data"]
     assert [len(each["embedding"]) for each in second] == [2, 2]
-    assert answers[2]["error"]["message"] == "row 3 of the input: dimensions: the model has 4"
+    assert answers[2]["response"]["body"]["error"]["message"] == "dimensions must be between 1 and 4 for fake"
     coded = base64.b64decode(answers[3]["response"]["body"]["data"][0]["embedding"])
     assert np.frombuffer(coded, "<f4").tolist() == vector_of("e")
-    assert answers[4]["error"]["message"].startswith(f"{path}, row 5: body.input: ")
+    assert (answers[4]["response"]["status_code"], answers[4]["error"]) == (400, None)
+    assert answers[4]["response"]["body"]["error"]["message"].startswith("input: ")
     assert bulk(path, "--format", "openai-batch") == 3
 
 

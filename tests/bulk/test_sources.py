@@ -4,7 +4,8 @@ import gzip
 
 import pytest
 
-from service.bulk import sources
+from service.bulk import requests, sources
+from service.bulk.rows import open_stream
 from service.bulk.shards import WINDOW_ROWS, Window, divide, windows
 from service.bulk.sources import Chunk, Source
 from service.errors import BulkFailed
@@ -122,6 +123,32 @@ def test_a_line_that_is_too_long_is_skipped(tmp_path, monkeypatch):
 
     assert chunk.texts == [None, "b"]
     assert chunk.errors == {0: f"{path}, row 1: the line has more than 20 bytes"}
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "member"),
+    [
+        ("[]", "not a JSON object", None),
+        ('{"body": {"input": "a"}}', "the line: object missing required field `custom_id`", None),
+        ('{"custom_id": "a", "body": 5}', "the body: expected `object`, got `int`", None),
+        ('{"custom_id": "a", "body": {}}', "the body: object missing required field `input`", None),
+        (
+            '{"custom_id": "a", "body": {"input": [{"text": null}]}}',
+            "input[0].text: expected `str`, got `null`",
+            "input",
+        ),
+    ],
+)
+def test_a_request_that_cannot_be_read_says_why(tmp_path, line, message, member):
+    """With the line for an operator, without it for a client."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(line)
+    stream = open_stream(str(path))
+    with stream.raw:
+        (row,) = requests.read(stream)
+
+    assert row.values[0]["refused"] == [message, member]
+    assert row.error == f"{path}, row 1: {message}"
 
 
 def test_a_large_input_is_never_in_memory_as_a_whole():
