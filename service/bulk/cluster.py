@@ -42,7 +42,11 @@ class Actor(Device):
 
     def is_stray(self) -> bool:
         """Tell whether its tasks should not wait for it."""
-        return not self.is_ready and (self.has_lost_node or time.monotonic() - self.since > STRAY_SECONDS)
+        return self.is_late() or (self.has_lost_node and not self.is_ready)
+
+    def is_late(self) -> bool:
+        """Tell whether it takes long to load its model."""
+        return not self.is_ready and time.monotonic() - self.since > STRAY_SECONDS
 
     def _send(self, message: bytes) -> None:
         with head.answering():
@@ -71,6 +75,7 @@ class Cluster(Pool):
         self._witness = directory / f".shared-{secrets.token_hex(8)}"
         self._load = partial(load_beside, self._witness, load)
         self._devices: list[Actor] = []
+        self._has_node = True
         place = head.join(address)
         self._watch = Watch(*place, self._end) if place else None
         try:
@@ -98,6 +103,7 @@ class Cluster(Pool):
         """
         with head.answering():
             self._pass_on()
+            self._tell()
             refs = {actor.heard: actor for actor in self._devices if actor.tasks or not actor.has_ended}
             for ref in _ready(list(refs), seconds):
                 actor = refs[ref]
@@ -185,18 +191,31 @@ class Cluster(Pool):
     def _pass_on(self) -> None:
         """Let others do the tasks of actors that do not come back soon; start one again if all others have ended."""
         for actor in self._devices:
-            if not actor.is_stray():
-                continue
-            if not actor.is_told:
-                log.warning("process %d waits for room in the cluster", actor.number)
-                actor.is_told = True
-            other = _find_other(self._devices) if actor.again else None
+            other = _find_other(self._devices) if actor.again and actor.is_stray() else None
             if other:
                 if other.has_ended:
                     self._retire(actor)
                     self._start(other)
                 other.again.extend(actor.again)
                 actor.again.clear()
+
+    def _tell(self) -> None:
+        """Say once what the run waits for: a node, if none is large enough for a process, or room on one."""
+        awaited = [actor for actor in self._devices if actor.tasks or not actor.has_ended]
+        needs = [] if any(actor.is_ready for actor in awaited) else [actor.seat for actor in awaited]
+        least = min(needs, key=lambda seat: seat.cores, default=None)
+        has_node = not least or any(least.fits(node) for node in head.nodes())
+        if has_node and not self._has_node:
+            log.warning("a node of the cluster can run a process again; the run goes on")
+            for actor in awaited:
+                actor.since, actor.is_told = time.monotonic(), False
+        elif self._has_node and not has_node:
+            log.warning("no node of the cluster has the %s that a process needs; the run waits for one", least)
+        self._has_node = has_node
+        for actor in awaited if has_node else []:
+            if actor.is_late() and not actor.is_told:
+                log.warning("process %d waits for room in the cluster", actor.number)
+                actor.is_told = True
 
 
 def _ready(refs: list[Any], seconds: float) -> list[Any]:

@@ -27,6 +27,7 @@ class Progress:
         self._shown = self.began = clock()
         self._skipped_bytes = self._bytes = 0
         self.rows = self.skipped = self.failed = 0
+        self.processes: int | None = None
         self.tokens = self._padded_tokens = 0
 
     def begin(self) -> None:
@@ -59,7 +60,7 @@ class Progress:
             self._stream.flush()
 
     def line(self) -> str:
-        """Return rows, rates, padding and the time that is left, as far as they are known."""
+        """Return rows, rates, padding, whether no process runs and the time that is left, as far as they are known."""
         seconds = self.seconds()
         told = [
             f"{self.rows + self.skipped:,} rows",
@@ -67,6 +68,7 @@ class Progress:
             f"{self.tokens / seconds:,.0f} tokens/s",
             f"{1 - self.tokens / self._padded_tokens:.1%} padding" if self._padded_tokens else "",
             f"{self.failed:,} failed" if self.failed else "",
+            "0 processes" if self.processes == 0 else "",
             f"{_duration(left)} left" if (left := self._seconds_left(seconds)) is not None else "",
         ]
         return ", ".join(filter(None, told))
@@ -88,7 +90,7 @@ class Progress:
 
     def _seconds_left(self, seconds: float) -> float | None:
         done = self._bytes - self._skipped_bytes
-        if done <= 0 or self._bytes > self._size:
+        if done <= 0 or self._bytes > self._size or self.processes == 0:
             return None
         return seconds * (self._size - self._bytes) / done
 

@@ -145,6 +145,7 @@ class Run:
                 device.give(self._next(device))
         self._interrupts.raise_if_twice()
         self._check_wanted()
+        self.progress.processes = sum(device.is_ready for device in pool.devices)
         self.progress.show()
 
     def _check_wanted(self) -> None:

@@ -22,6 +22,15 @@ class Seat(NamedTuple):
     device: str
     cores: int
 
+    def __str__(self) -> str:
+        cards = ["1 GPU"] if self.device == "cuda" else []
+        cores = [f"{self.cores} CPU{'s' if self.cores > 1 else ''}"] if self.cores else []
+        return " and ".join(cards + cores)
+
+    def fits(self, node: Node) -> bool:
+        """Tell whether a node offers as much, which others may hold."""
+        return node.cores >= self.cores and node.cards >= int(self.device == "cuda")
+
 
 def assign(nodes: Sequence[Node], devices: Sequence[str]) -> list[Seat]:
     """Return a seat for each device; for ``auto`` one for each card of the cluster, without cards one for each node.

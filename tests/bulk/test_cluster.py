@@ -172,8 +172,9 @@ def test_the_command_gives_the_vectors_of_the_model(tmp_path, nodes, cache, monk
 
 
 def start(path, out, address):
-    """Start a run in a process of its own."""
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, path, out, address], stderr=subprocess.PIPE, text=True)
+    """Start a run in a process of its own, which writes a log beside its output."""
+    with (out.parent / "log").open("w") as log:
+        return subprocess.Popen([sys.executable, "-c", PROGRAM, path, out, address], stderr=log)
 
 
 def test_a_signal_finishes_the_parts_under_way(tmp_path, out, nodes):
@@ -189,6 +190,25 @@ def test_a_signal_finishes_the_parts_under_way(tmp_path, out, nodes):
     assert list(out.glob(".part*")) == []
 
 
+def test_a_run_without_a_node_waits_for_one(tmp_path, out, nodes):
+    process = start(corpus.write(tmp_path / "a.jsonl", corpus.texts(5000)), out, nodes.address)
+    wait_for(lambda: len(list(out.glob("part-*"))) >= 20)
+    nodes.kill()
+    nodes.kill()
+    log = tmp_path / "log"
+    wait_for(lambda: "no node of the cluster has the 1 CPU that a process needs" in log.read_text())
+
+    nodes.add()
+    nodes.add()
+
+    assert process.wait(60) == 0
+    assert [line for line in log.read_text().splitlines() if "the run" in line] == [
+        "no node of the cluster has the 1 CPU that a process needs; the run waits for one",
+        "a node of the cluster can run a process again; the run goes on",
+    ]
+    assert [row["vector"] for row in corpus.rows(out)] == [vector_of(text) for text in corpus.texts(5000)]
+
+
 @pytest.mark.parametrize("way", ["address", "client"])
 def test_a_run_whose_head_was_lost_goes_on_with_another(tmp_path, out, nodes, way):
     path = corpus.write(tmp_path / "a.jsonl", corpus.texts(5000))
@@ -198,9 +218,9 @@ def test_a_run_whose_head_was_lost_goes_on_with_another(tmp_path, out, nodes, wa
 
     first.stop()
 
-    _, log = process.communicate(timeout=60)
+    assert process.wait(60) == 1
+    log = (tmp_path / "log").read_text()
     assert re.search("the cluster is lost: .*; run the same command to go on\n", log)
-    assert process.returncode == 1
     assert list(out.glob(".shared-*")) == []
     there = {part.name: part.stat().st_ino for part in out.glob("part-*")}
     assert 20 <= len(there) < 100

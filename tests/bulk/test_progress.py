@@ -54,6 +54,16 @@ def test_what_was_there_already_does_not_count_as_speed(clock):
     assert progress.line() == "500 rows, 10 rows/s, 0 tokens/s, 0.0% padding, 40 s left"
 
 
+def test_without_a_process_no_time_is_left_to_tell(clock):
+    progress = Progress(1000, io.StringIO(), clock)
+    clock.seconds = 10
+    progress.add(100, 1, 1)
+    progress.reach(500)
+    progress.processes = 0
+
+    assert progress.line() == "100 rows, 10 rows/s, 0 tokens/s, 0.0% padding, 0 processes"
+
+
 def test_a_terminal_gets_a_bar(clock):
     terminal = Terminal()
     progress = Progress(1000, terminal, clock)

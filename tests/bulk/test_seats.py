@@ -52,3 +52,22 @@ def test_as_many_cards_as_are_asked_for_are_taken():
 def test_more_than_there_is_is_refused(nodes, devices, complaint):
     with pytest.raises(BulkFailed, match=complaint):
         assign(nodes, devices)
+
+
+@pytest.mark.parametrize(
+    ("seat", "told", "node"),
+    [
+        (Seat("x", "cpu", 1), "1 CPU", EIGHT),
+        (Seat("x", "cpu", 8), "8 CPUs", EIGHT),
+        (Seat("x", "cuda", 0), "1 GPU", CARDS),
+        (Seat("x", "cuda", 8), "1 GPU and 8 CPUs", CARDS),
+    ],
+)
+def test_a_seat_says_what_it_takes_and_where_it_fits(seat, told, node):
+    assert str(seat) == told
+    assert seat.fits(node)
+
+
+@pytest.mark.parametrize("seat", [Seat("x", "cpu", 9), Seat("x", "cuda", 8)])
+def test_a_seat_does_not_fit_where_something_lacks(seat):
+    assert not seat.fits(EIGHT)
