@@ -38,6 +38,7 @@ class Actor(Device):
         self.since = 0.0
         self.is_told = self.has_lost_node = False
         self.handle: Any = None
+        self.placed: Any = None
         self.heard: Any = None
 
     def is_stray(self) -> bool:
@@ -153,7 +154,7 @@ class Cluster(Pool):
             scheduling_strategy=NodeAffinitySchedulingStrategy(seat.node, soft=True),
         )
         actor.handle = member.remote(self._load, settings, actor.number, seat, self._job)
-        actor.heard = actor.handle.hear.remote()
+        actor.placed, actor.heard = actor.handle.__ray_ready__.remote(), actor.handle.hear.remote()
         actor.since, actor.is_told = time.monotonic(), False
 
     def _fetch(self, actor: Actor) -> list[Any]:
@@ -213,7 +214,7 @@ class Cluster(Pool):
             log.warning("no node of the cluster has the %s that a process needs; the run waits for one", least)
         self._has_node = has_node
         for actor in awaited if has_node else []:
-            if actor.is_late() and not actor.is_told:
+            if actor.is_late() and not actor.is_told and not _ready([actor.placed], 0):
                 log.warning("process %d waits for room in the cluster", actor.number)
                 actor.is_told = True
 

@@ -54,6 +54,14 @@ def load_on_a_full_disk(*_):
     return FakeModel()
 
 
+def load_when_told(directory, _, number, *__):
+    """Leave a file in the directory, and wait there for another."""
+    (directory / f"loads-{number}").touch()
+    while not (directory / "go").exists():
+        time.sleep(0.01)
+    return FakeModel()
+
+
 class Renamed(FakeModel):
     fingerprint = "0b" * 32
 

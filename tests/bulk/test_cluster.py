@@ -171,6 +171,31 @@ def test_the_command_gives_the_vectors_of_the_model(tmp_path, nodes, cache, monk
     assert np.sum(ours * theirs, axis=1).min() > 0.9999
 
 
+def test_only_a_process_without_a_place_waits_for_room(tmp_path, out, nodes, monkeypatch, caplog):
+    path = corpus.write(tmp_path / "a.jsonl", corpus.texts(100))
+
+    def disturb():
+        try:
+            wait_for(lambda: len(list(tmp_path.glob("loads-*"))) == 2)
+            nodes.kill()
+            wait_for(lambda: "is done again" in caplog.text)
+            monkeypatch.setattr("service.bulk.cluster.STRAY_SECONDS", 0.0)
+            wait_for(lambda: "waits for room" in caplog.text)
+        finally:
+            (tmp_path / "go").touch()
+
+    disturber = threading.Thread(target=disturb)
+    disturber.start()
+    load = partial(corpus.load_when_told, tmp_path)
+
+    done = corpus.embed(path, out, load, devices=["auto"], start=partial(Cluster, nodes.address))
+
+    disturber.join()
+    nodes.add()
+    assert (done.complete, done.rows) == (True, 100)
+    assert len(set(re.findall(r"process \d waits for room", caplog.text))) == 1
+
+
 def start(path, out, address):
     """Start a run in a process of its own, which writes a log beside its output."""
     with (out.parent / "log").open("w") as log:
