@@ -58,7 +58,8 @@ def create_app(settings: Settings | None = None, *models: Model, rerank_model: R
         app.register_blueprint(files.routes)
         app.register_blueprint(batches.routes)
     if settings.web == "on":
-        page.register(app)
+        app.extensions["page"] = page.show
+        app.register_blueprint(page.routes)
     if settings.api_keys_file:
         workers = server.worker_count() or settings.workers
         gate.register(app, keys.Keyring(settings.api_keys_file), keys.Allowance(workers))
@@ -87,10 +88,9 @@ def add_routes(app: Flask) -> None:
     """Register every blueprint, and what answers the errors outside of all."""
     faults.register(app, STATUS, envelope)
     contract.errors(app, STATUS, OpenAIRefusal)
-    for routes in (operations.routes, info.routes, *(dialect.routes for dialect in dialects.ALL)):
+    for routes in (operations.routes, info.routes, docs.routes, *(dialect.routes for dialect in dialects.ALL)):
         app.register_blueprint(routes)
     openapi.register(app)
-    docs.register(app)
 
 
 def start_engines(

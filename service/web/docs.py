@@ -3,20 +3,17 @@
 from functools import cache
 from importlib import resources
 
-from flask import Blueprint, Flask, Response, url_for
+from flask import Blueprint, Response, url_for
 
-from service.web.pages import Files
+from service.web.pages import POLICY, Files
 
 routes = Blueprint("docs", __name__)
 
 #: What the page loads of the package.
 NAMES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 
-#: swagger-ui writes style attributes, and has icons in data: URLs. Keys are typed into this page, so nobody frames it.
-POLICY = (
-    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
-)
+#: swagger-ui writes style attributes, and has icons in data: URLs.
+LOOSER = f"{POLICY}; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
 
 PAGE = """\
 <!doctype html>
@@ -46,7 +43,7 @@ SwaggerUIBundle({ domNode: place, url: place.dataset.document, ...options });
 def show() -> Response:
     """Return the page."""
     page = PAGE.format(files=f"{url_for('docs.show')}/{files().digest}", document=url_for("openapi.document"))
-    return files().secure(Response(page, mimetype="text/html"), "no-cache")
+    return files().answer(page, "text/html", "no-cache")
 
 
 @routes.get("/docs/<digest>/<name>")
@@ -55,15 +52,10 @@ def send(digest: str, name: str) -> Response:
     return files().send(digest, name)
 
 
-def register(app: Flask) -> None:
-    """Serve the page and its files."""
-    app.register_blueprint(routes)
-
-
 @cache
 def files() -> Files:
     """Return the files of the page."""
     import flask_swagger_ui
 
     package = resources.files(flask_swagger_ui) / "dist"
-    return Files({"start.js": START} | {name: (package / name).read_bytes() for name in NAMES}, POLICY)
+    return Files({"start.js": START} | {name: (package / name).read_bytes() for name in NAMES}, LOOSER)

@@ -11,24 +11,20 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 import numpy as np
 import orjson
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Response, current_app, request
 
 from service.api.wire import engines, find_cut, read, reply, reranker
 from service.engine.engine import Engine
 from service.errors import InvalidInput
 from service.web.map import project
-from service.web.pages import Files
+from service.web.pages import POLICY, Files
 
 routes = Blueprint("web", __name__)
 
 STATIC = Path(__file__).parent / "static"
 
-#: A key is typed into this page, so nothing of another host runs in it and nobody frames it. The page has its style in
-#: itself, so that it is painted with the first answer.
-POLICY = (
-    "default-src 'self'; style-src 'sha256-{style}'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
-)
+#: The page has its style in itself, so that it is painted with the first answer.
+STYLED = POLICY + "; style-src 'sha256-{style}'"
 
 LANGUAGES = ("en", "zh")
 
@@ -54,16 +50,10 @@ class Points(msgspec.Struct):
     vectors: Annotated[list[Vector], msgspec.Meta(min_length=1, max_length=MAX_VECTORS)]
 
 
-def register(app: Flask) -> None:
-    """Serve the page and its files."""
-    app.extensions["page"] = show
-    app.register_blueprint(routes)
-
-
 def show() -> Response:
     """Return the page in the language that the browser prefers."""
     language = request.accept_languages.best_match(LANGUAGES, "en")
-    answer = files().secure(Response(_render(language), mimetype="text/html"), "no-cache")
+    answer = files().answer(_render(language), "text/html", "no-cache")
     answer.vary.update(["Accept", "Accept-Language"])
     return answer
 
@@ -77,7 +67,7 @@ def send(digest: str, name: str) -> Response:
 @routes.get("/web/state")
 def state() -> Response:
     """Return what the workers do."""
-    return files().secure(Response(current_app.extensions["state"](), mimetype="application/json"), "no-store")
+    return files().answer(current_app.extensions["state"](), "application/json", "no-store")
 
 
 @routes.get("/web/models")
@@ -125,7 +115,7 @@ def files() -> Files:
     contents = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in paths}
     contents["style.css"] = contents["vendor/uplot/uPlot.min.css"] + contents["style.css"]
     digest = hashlib.sha256(contents["style.css"]).digest()
-    return Files(contents, POLICY.format(style=b64encode(digest).decode()))
+    return Files(contents, STYLED.format(style=b64encode(digest).decode()))
 
 
 @cache

@@ -24,8 +24,8 @@ def test_nothing_but_its_own_files_may_run(client):
     for path in ("/docs", "/docs/x/start.js"):
         policy = client.get(path).headers["Content-Security-Policy"]
 
-        assert policy.startswith("default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline';")
-        assert "frame-ancestors 'none'" in policy
+        assert policy.startswith("default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';")
+        assert policy.endswith("; img-src 'self' data:; style-src 'self' 'unsafe-inline'")
 
 
 def test_a_file_of_another_release_is_not_kept(client):
