@@ -1,6 +1,7 @@
 """A model whose vectors are easy to compute by hand."""
 
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -66,6 +67,20 @@ class FakeModel:
 
     def free(self) -> None:
         self.freed = True
+
+
+class StuckModel(FakeModel):
+    """Computes nothing before it is ``released``; ``started`` tells that a batch waits for that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = threading.Event()
+        self.released = threading.Event()
+
+    def embed(self, batch: Sequence[TokenIds]) -> Vectors:
+        self.started.set()
+        self.released.wait(300)
+        return super().embed(batch)
 
 
 class FakeReranker(FakeModel):

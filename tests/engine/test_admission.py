@@ -36,8 +36,10 @@ def refusals():
 
 
 @pytest.fixture
-def admission(refusals):
-    """Builds an admission before a backlog."""
+def admission(refusals, monkeypatch):
+    """Builds an admission before a backlog; meanwhile no time passes."""
+    now = time.monotonic()
+    monkeypatch.setattr("service.engine.admission.time.monotonic", lambda: now)
 
     def build(small=0, others=0, beside=(), **limits):
         return Admission([FakeBacklog(small, others), *beside], Limits(**limits), refusals)

@@ -61,7 +61,8 @@ def recorder():
 
 
 @pytest.fixture
-def batcher(recorder):
+def batcher(recorder, monkeypatch):
+    monkeypatch.setattr("service.engine.batcher.REST_SECONDS", 3600)
     batcher = start(recorder)
     yield batcher
     recorder.gate.set()

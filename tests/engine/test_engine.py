@@ -1,4 +1,3 @@
-import threading
 import time
 
 import numpy as np
@@ -10,7 +9,7 @@ from service.engine.host import Host
 from service.engine.limits import Limits
 from service.engine.options import Options
 from service.errors import ClientGone, DeadlinePassed, InvalidInput, ModelFailed, TooLong
-from tests.fakes import FakeModel, vector_of
+from tests.fakes import StuckModel, vector_of
 
 
 @pytest.fixture
@@ -57,40 +56,36 @@ def test_a_model_that_fails_fails_the_request(engine):
         engine.embed(["poison"])
 
 
-class StuckModel(FakeModel):
-    def __init__(self):
-        super().__init__()
-        self.released = threading.Event()
-
-    def embed(self, batch):
-        self.released.wait(60)
-        return super().embed(batch)
-
-
 @pytest.fixture
 def stuck():
     model = StuckModel()
-    engines = Engines([model], Host(pytest.fail), Limits(request_timeout=0.3))
+    engines = Engines([model], Host(pytest.fail), Limits(request_timeout=1000))
     yield engines.find()
     model.released.set()
     engines.close()
 
 
-def test_a_request_past_its_deadline_is_told_so(stuck):
+def test_a_request_past_its_deadline_is_told_so(stuck, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("service.engine.engine.time.monotonic", lambda: now[0])
+
+    def wait_long():
+        now[0] += 600
+
     with pytest.raises(DeadlinePassed, match="before its deadline"):
-        stuck.embed(["a"])
+        stuck.embed(["a"], is_gone=wait_long)
 
 
 def test_a_request_whose_client_is_gone_is_given_up(stuck):
     with pytest.raises(ClientGone):
-        stuck.embed(["a"], is_gone=lambda: True)
+        stuck.embed(["a"], is_gone=stuck.model.started.is_set)
 
 
 def test_what_waits_of_a_cancelled_request_is_never_computed(stuck):
-    with pytest.raises(DeadlinePassed):
-        stuck.embed(["the first batch"])
     with pytest.raises(ClientGone):
-        stuck.embed(["never computed"], is_gone=lambda: True)
+        stuck.embed(["the first batch"], is_gone=stuck.model.started.is_set)
+    with pytest.raises(ClientGone):
+        stuck.embed(["never computed"], is_gone=iter([False, True]).__next__)  # once it waits
     stuck.model.released.set()
     stuck.embed(["another text"])
 

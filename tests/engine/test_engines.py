@@ -1,12 +1,10 @@
-import threading
-
 import pytest
 
 from service.engine.engines import Engines
 from service.engine.host import Host
 from service.engine.limits import Limits
-from service.errors import DeadlinePassed, Overloaded, UnknownModel
-from tests.fakes import FakeModel
+from service.errors import ClientGone, Overloaded, UnknownModel
+from tests.fakes import FakeModel, StuckModel, token_ids
 
 
 class Named(FakeModel):
@@ -18,18 +16,14 @@ class Named(FakeModel):
         return super().embed(batch)[:, : self.dimension]
 
 
-class Stuck(Named):
-    def __init__(self, name):
-        super().__init__(name)
-        self.released = threading.Event()
-
-    def embed(self, batch):
-        self.released.wait(60)
-        return super().embed(batch)
-
-
 def serve(*models, **options):
     return Engines(models, Host(pytest.fail), **options)
+
+
+def hang(engine):
+    """Have a batch computed that does not end, and give its request up."""
+    with pytest.raises(ClientGone):
+        engine.embed(["a"], is_gone=engine.model.started.is_set)
 
 
 @pytest.fixture
@@ -42,8 +36,8 @@ def two():
 @pytest.fixture
 def stuck():
     """The first model hangs until the test is over."""
-    model = Stuck("stuck")
-    engines = serve(model, Named("other"), limits=Limits(request_timeout=0.3, max_queue_tokens=100))
+    model = StuckModel()
+    engines = serve(model, Named("other"), limits=Limits(max_queue_tokens=100))
     yield engines
     model.released.set()
     engines.close()
@@ -98,26 +92,18 @@ def test_engines_whose_batch_is_late_are_not_ready(stuck):
 
 def test_a_hanging_model_does_not_hold_the_exit(stuck, monkeypatch):
     monkeypatch.setattr("service.engine.engines.CLOSE_SECONDS", 0.1)
-    with pytest.raises(DeadlinePassed):
-        stuck.find().embed(["a"])
+    hang(stuck.find())
 
     stuck.close()
 
 
 def test_what_waits_for_one_model_counts_for_the_other(stuck):
     """They share the memory of the queue and the thread."""
-    for text in ("the batch that hangs", "x" * 99):
-        with pytest.raises(DeadlinePassed):
-            stuck.find().embed([text])
+    engine = stuck.find()
+    hang(engine)
+    with pytest.raises(ClientGone):
+        engine.embed(["x" * 99], is_gone=iter([False, True]).__next__)  # once it waits
+    engine.submit(token_ids(99))
 
-    def wait():
-        with pytest.raises(DeadlinePassed):
-            stuck.find().embed(["y" * 99])
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    while not sum(stuck.find()._lane.waiting_tokens()):
-        pass
     with pytest.raises(Overloaded, match="99 tokens wait already"):
         stuck.find("other").embed(["abc"])
-    waiting.join()
