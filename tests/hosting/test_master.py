@@ -27,8 +27,9 @@ def worker(number, pid, accepting):
 
 
 @pytest.fixture
-def answer(tmp_path):
+def answer(tmp_path, monkeypatch):
     """A master that gives ``answer(...)`` one after the other and then the last again; None is silence."""
+    monkeypatch.setattr(master, "STATS_TIMEOUT_SECONDS", 60.0)
     (tmp_path / "fifo").touch()
     ended = threading.Event()
     with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor() as pool:
@@ -42,7 +43,7 @@ def answer(tmp_path):
 
         def tell(connection, told):
             with connection, contextlib.suppress(OSError):
-                connection.sendall(told) if told is not None else ended.wait(1)
+                connection.sendall(told) if told is not None else ended.wait()
 
         def answer(*answers):
             pool.submit(serve, list(answers))

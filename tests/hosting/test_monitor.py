@@ -4,6 +4,7 @@ import http.client
 import os
 import socket
 import time
+from contextlib import suppress
 
 import pytest
 import requests
@@ -13,8 +14,9 @@ from service.hosting import monitor
 
 
 @pytest.fixture
-def listen():
+def listen(monkeypatch):
     """Start a server that answers each path with itself: ``listen("127.0.0.1:5001")``, ``listen(path)``."""
+    monkeypatch.setattr(monitor.Handler, "timeout", 120)
     servers = []
 
     def listen(where):
@@ -74,7 +76,7 @@ def test_clients_that_say_nothing_keep_nobody_out(port):
 
 def test_a_client_that_stalls_is_cut_off(port, monkeypatch):
     monkeypatch.setattr(monitor.Handler, "timeout", 0.2)
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client, suppress(ConnectionError):
         client.sendall(b"GET /livez HTTP/1.1\r\n")
 
         assert client.recv(100) == b""
@@ -102,6 +104,7 @@ def test_what_is_no_get_is_refused(port, sent):
 
 def test_a_port_in_use_is_told_once_and_taken_when_it_is_free(listen, monkeypatch, caplog):
     monkeypatch.setattr(monitor, "BIND_SECONDS", 0.01)
+    caplog.set_level("INFO")
     port = free_port()
     monkeypatch.setenv("EMBED_MONITOR", f"127.0.0.1:{port}")
     with socket.create_server(("127.0.0.1", port)):
@@ -110,7 +113,6 @@ def test_a_port_in_use_is_told_once_and_taken_when_it_is_free(listen, monkeypatc
     assert caplog.text.count(f"EMBED_MONITOR=127.0.0.1:{port}: Address already in use") == 1
     deadline = time.monotonic() + 60
     while "it answers now" not in caplog.text:
-        caplog.set_level("INFO")
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
