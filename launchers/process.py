@@ -1,5 +1,6 @@
 """A server in its own session, which makes all of its processes easy to find, measure and end."""
 
+import itertools
 import os
 import re
 import signal
@@ -18,11 +19,20 @@ BIN = Path(sys.prefix) / "bin"
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
+#: The kernel gives none of these to a connection or to who asks for any port: Linux takes 32768 to 60999 for that.
+PORTS = range(20_000, 32_000)
+
+#: Each process begins elsewhere.
+_next = itertools.count(os.getpid() * 997)
+
+
 def free_port() -> int:
-    """Return a free port on 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a free port on 127.0.0.1, which nobody is likely to take before a server that starts slowly does."""
+    while True:
+        port = PORTS[next(_next) % len(PORTS)]
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Process:

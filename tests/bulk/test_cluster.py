@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from launchers.process import free_port
 from service import __main__ as command
 from service.bulk import head
 from service.bulk.cluster import Cluster
@@ -63,8 +64,7 @@ class Nodes:
     def __init__(self, count, head_cores=0):
         from ray.cluster_utils import Cluster
 
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         arguments = {
             "num_cpus": head_cores,
             "include_dashboard": False,
@@ -271,11 +271,11 @@ def test_the_manuals_ray_program_gives_the_vectors(nodes, cache, reference):
 @pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])
 def test_an_address_to_which_nobody_listens_is_refused(tmp_path, out, form):
     path = corpus.write(tmp_path / "a.jsonl", ["fine"])
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = form.format(free.getsockname()[1])
-
-    with pytest.raises(BulkFailed, match=f"--on ray: nobody answers at {address}: Connection refused"):
-        corpus.embed(path, out, start=partial(Cluster, address))
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # and does not listen
+        address = form.format(bound.getsockname()[1])
+        with pytest.raises(BulkFailed, match=f"--on ray: nobody answers at {address}: Connection refused"):
+            corpus.embed(path, out, start=partial(Cluster, address))
 
 
 def test_a_node_that_does_not_see_the_directory_says_so(tmp_path):

@@ -16,6 +16,7 @@ from tests.deploy.stage import DEPLOY
 from tests.intruder import attack
 from tests.load import LEAST_COSINE, TEXTS
 from tests.programs import program
+from tests.server.processes import free_port
 
 pytestmark = [pytest.mark.deploy, pytest.mark.server, pytest.mark.model]
 
@@ -223,7 +224,7 @@ def test_the_access_log_is_json_whatever_the_client_calls_itself(serve, nginx, p
 
 
 def test_the_tls_site_answers_over_tls_and_refuses_plain_http(serve, nginx, port, expected, tmp_path):
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    key, certificate, plain = tmp_path / "key.pem", tmp_path / "certificate.pem", free_port()
     options = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=x -addext subjectAltName=IP:127.0.0.1"
     subprocess.run(
         [program("openssl"), *options.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True
@@ -238,14 +239,14 @@ def test_the_tls_site_answers_over_tls_and_refuses_plain_http(serve, nginx, port
             "listen 443": f"listen 127.0.0.1:{port}",
             "    listen [::]:443 ssl http2 deferred backlog=4096;\n": "",
             "    listen [::]:80;\n": "",
-            "listen 80;": f"listen 127.0.0.1:{port + 1};",
+            "listen 80;": f"listen 127.0.0.1:{plain};",
         },
     )
 
     assert is_right(ask(port, scheme="https", verify=certificate), expected)
     assert not attack(("127.0.0.1", port), tmp_path).ran
-    assert ask(port + 1).status_code == 400
-    assert is_enveloped(ask(port + 1))
+    assert ask(plain).status_code == 400
+    assert is_enveloped(ask(plain))
 
 
 def test_the_timeouts_are_in_order():

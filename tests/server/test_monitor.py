@@ -134,8 +134,9 @@ def test_a_full_reload_keeps_the_counters_and_a_new_start_does_not(start):
 
 
 def test_a_port_in_use_is_an_error_line_and_the_service_serves(start):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    with socket.create_server(("127.0.0.1", port)):
         service = start(monitor=address).wait_until_ready()
         service.wait_for(lambda: f"EMBED_MONITOR={address}: Address already in use; it is tried again" in service.log)
 
