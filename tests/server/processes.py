@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,8 +17,15 @@ import requests
 
 from launchers import process
 from launchers.process import BIN, ROOT, free_port
-from service.errors import CommandFailed
+from service.errors import CommandFailed, MasterBusy
 from service.hosting.master import Master
+
+#: A client that the machine holds up is waited for, and a worker that does not hear a stop is not killed before
+#: ``exit_code`` has given up. An option that a test gives comes later and counts.
+PATIENCE = ("--socket-timeout", "120", "--worker-reload-mercy", "600", "--mule-reload-mercy", "600")
+
+#: A master or monitor that has not answered by then does not answer.
+ANSWER_SECONDS = 60
 
 
 class Process(process.Process):
@@ -75,15 +83,21 @@ class Service(Process):
         self.run_dir = directory / "run"
         env = {"EMBED_HTTP": f"127.0.0.1:{self.port}", "EMBED_RUN_DIR": str(self.run_dir), "EMBED_CACHE_ITEMS": "0"}
         env |= {f"EMBED_{name.upper()}": str(value) for name, value in settings.items()}
-        super().__init__([BIN / "uwsgi", "--ini", ini, *options], directory, env, cwd, pass_fds)
+        super().__init__([BIN / "uwsgi", "--ini", ini, *PATIENCE, *options], directory, env, cwd, pass_fds)
 
     def stats(self) -> dict[str, Any]:
-        """Return the statistics of uWSGI; before it serves them, an empty list of workers."""
-        try:
-            stats: dict[str, Any] = json.loads(Master(self.run_dir).read())
-        except (CommandFailed, ValueError):
-            return {"workers": []}
-        return stats
+        """Return the statistics of uWSGI; before and after it serves them, an empty list of workers."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                stats: dict[str, Any] = json.loads(Master(self.run_dir).read())
+            except (MasterBusy, ValueError):  # it answers late, or it stops
+                time.sleep(0.05)
+            except CommandFailed:
+                break
+            else:
+                return stats
+        return {"workers": []}
 
     def workers(self) -> set[int]:
         """Return the pids of the workers that accept requests."""
@@ -97,19 +111,21 @@ class Service(Process):
         (self.run_dir / "fifo").write_text(letter)
 
     def ask_monitor(self, path: str) -> tuple[int, str]:
-        """Return the monitor's status and body; the status 0 if nobody answers."""
-        connection = http.client.HTTPConnection("monitor")
-        try:
-            connection.sock = socket.socket(socket.AF_UNIX)
-            connection.sock.settimeout(60)
-            connection.sock.connect(str(self.run_dir / "monitor"))
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        except (OSError, http.client.HTTPException):
-            return 0, ""
-        finally:
-            connection.close()
+        """Return the monitor's status and body; the status 0 if nobody listens."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < deadline:
+            with closing(http.client.HTTPConnection("monitor")) as connection:
+                connection.sock = socket.socket(socket.AF_UNIX)
+                connection.sock.settimeout(ANSWER_SECONDS)
+                try:
+                    connection.sock.connect(str(self.run_dir / "monitor"))
+                except OSError:
+                    break
+                with suppress(OSError, http.client.HTTPException):  # it cut off a client that was held up
+                    connection.request("GET", path)
+                    answer = connection.getresponse()
+                    return answer.status, answer.read().decode()
+        return 0, ""
 
     def metric(self, series: str) -> float:
         """Return the value of a series as the monitor shows it; 0 before there is one."""
