@@ -30,6 +30,9 @@ OPTIONS = {
 
 CPU = Settings(device="cpu")
 
+#: A batch may wait for a test.
+PATIENT = Settings(device="cpu", batch_timeout=600)
+
 
 def load(*_):
     return FakeModel()
@@ -47,6 +50,23 @@ class Slow(FakeModel):
 
 def load_slow(*_):
     return Slow()
+
+
+class Held(FakeModel):
+    """Computes texts with the word "held" once a file is there: a run waits for its test, however slow that is."""
+
+    def __init__(self, go):
+        super().__init__()
+        self.go = go
+
+    def embed(self, batch):
+        while not self.go.exists() and any("held" in "".join(map(chr, ids)) for ids in batch):
+            time.sleep(0.01)
+        return super().embed(batch)
+
+
+def load_held(go, *_):
+    return Held(go)
 
 
 def load_on_a_full_disk(*_):
@@ -125,6 +145,11 @@ def write(path, texts):
 def texts(count):
     """Texts of 1 to 40 characters, every fifth of them equal to an earlier one."""
     return [f"{index - index % 5 // 4}".ljust(1 + index % 40, "x") for index in range(count)]
+
+
+def held_texts(free, held):
+    """Texts of which so many are computed at once."""
+    return [f"{index} ".ljust(20, "x") for index in range(free)] + [f"held {index}" for index in range(held)]
 
 
 def embed(  # noqa: PLR0913  # each is what one test is about

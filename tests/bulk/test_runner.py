@@ -21,10 +21,13 @@ from tests.fakes import FakeModel, vector_of
 #: Runs a corpus in a process of its own, which a test may kill.
 PROGRAM = """
 import sys
+from functools import partial
 from pathlib import Path
 from tests.bulk import corpus
 if __name__ == "__main__":
-    done = corpus.embed(Path(sys.argv[1]), Path(sys.argv[2]), corpus.load_slow, devices=("cpu", "cpu"))
+    path, out, go = map(Path, sys.argv[1:])
+    load = partial(corpus.load_held, go)
+    done = corpus.embed(path, out, load, devices=("cpu", "cpu"), settings=corpus.PATIENT)
     sys.exit(0 if done.complete else 130)
 """
 
@@ -35,14 +38,28 @@ def out(tmp_path):
 
 
 @pytest.fixture
-def start(tmp_path, out):
+def go(tmp_path):
+    return tmp_path / "go"
+
+
+@pytest.fixture
+def start(tmp_path, out, go):
+    """Start a run of 2000 rows, of which 500 are computed before ``go`` is there; wait until there is a part."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
+    path = corpus.write(tmp_path / "a.jsonl", corpus.held_texts(500, 1500))
+    started = []
 
-    def start(path):
-        return subprocess.Popen([sys.executable, program, path, out], env=os.environ | {"PYTHONPATH": "."})
+    def start():
+        command = [sys.executable, program, path, out, go]
+        started.append(subprocess.Popen(command, env=os.environ | {"PYTHONPATH": "."}))
+        wait_for(lambda: list(out.glob("part-*")))
+        return started[-1]
 
-    return start
+    yield start
+    for each in started:
+        each.kill()
+        each.wait()
 
 
 def test_every_row_has_its_vector_in_the_order_of_the_input(tmp_path, out):
@@ -173,34 +190,26 @@ def test_a_full_disk_ends_the_run_in_one_sentence(tmp_path, out):
 
 
 def test_two_runs_do_not_write_into_one_directory(tmp_path, out, start):
-    path = corpus.write(tmp_path / "a.jsonl", corpus.texts(5000))
-    process = start(path)
-    wait_for(lambda: list(out.glob("part-*")))
+    start()
 
     with pytest.raises(BulkFailed, match="another run writes into"):
-        corpus.embed(path, out)
-    process.kill()
-    process.wait()
+        corpus.embed(tmp_path / "a.jsonl", out)
 
 
-def test_a_signal_finishes_the_parts_under_way(tmp_path, out, start):
-    path = corpus.write(tmp_path / "a.jsonl", corpus.texts(5000))
-    process = start(path)
-    wait_for(lambda: list(out.glob("part-*")))
-
+def test_a_signal_finishes_the_parts_under_way(out, start, go):
+    process = start()
     process.send_signal(signal.SIGINT)
+    go.touch()
 
-    assert process.wait(60) == 130
+    assert process.wait(300) == 130
     manifest = json.loads((out / "_manifest.json").read_text())
     assert not manifest["complete"]
-    assert 0 < manifest["rows"] == len(corpus.rows(out)) < 5000
+    assert 0 < manifest["rows"] == len(corpus.rows(out)) < 2000
     assert list(out.glob(".part*")) == []
 
 
-def test_a_killed_device_process_is_replaced(tmp_path, out, start):
-    path = corpus.write(tmp_path / "a.jsonl", corpus.texts(5000))
-    process = start(path)
-    wait_for(lambda: list(out.glob("part-*")))
+def test_a_killed_device_process_is_replaced(out, start, go):
+    process = start()
     children = [
         int(child)
         for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -208,12 +217,13 @@ def test_a_killed_device_process_is_replaced(tmp_path, out, start):
     ]
 
     os.kill(children[0], signal.SIGKILL)
+    go.touch()
 
-    assert process.wait(120) == 0
-    assert [row["id"] for row in corpus.rows(out)] == [f"d{index}" for index in range(5000)]
+    assert process.wait(300) == 0
+    assert [row["id"] for row in corpus.rows(out)] == [f"d{index}" for index in range(2000)]
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -11,7 +11,7 @@ from service.bulk.watch import LOST_PROBES, Watch
 
 @pytest.fixture
 def server():
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as server:  # of those that are not accepted yet
         yield server
 
 
