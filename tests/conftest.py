@@ -12,6 +12,7 @@ from service.models import export, sources
 from service.models.artifact import Artifact
 from service.settings import Settings
 from tests import programs
+from tests.deploy import stage
 from tests.fakes import FakeModel
 from tests.server.processes import Service
 
@@ -86,6 +87,20 @@ def start(tmp_path, cache):
     for process in started:
         process.kill()
         sys.stdout.write(process.log)  # pytest shows it if the test failed
+
+
+@pytest.fixture
+def start_holding(start, tmp_path):
+    """Start a service that computes ``stage.held_text(number)`` once there is a file of this number in ``tmp_path``."""
+    tree = tmp_path / "tree"
+
+    def start_holding(**settings):
+        if not tree.exists():
+            tree.mkdir()
+            stage.hold_texts(stage.copy_tree(tree), tmp_path)
+        return start(cwd=tree, ini=tree / "uwsgi.ini", batch_timeout=600, **settings)
+
+    return start_holding
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,16 @@ from tests.server.processes import Process, Service
 
 DEPLOY = ROOT / "deploy"
 
+INFERENCE = "        self._request.infer()\n"
+
+#: A batch with a text of 150 to 199 tokens waits for a file of that name. No model measures itself with such a text.
+HOLD = """
+        import pathlib, time
+        for length in {{*map(len, batch)}} & {{*range(150, 200)}}:
+            while not pathlib.Path({directory!r}, str(length)).exists():
+                time.sleep(0.05)
+"""
+
 #: Passes a listening socket to a program as systemd does: as descriptor 3, for the process of LISTEN_PID.
 ACTIVATE = """
 import os, sys
@@ -122,3 +132,21 @@ def copy_tree(directory: Path) -> Path:
         shutil.copy(ROOT / name, directory / name)
     shutil.copytree(ROOT / "service", directory / "service", ignore=shutil.ignore_patterns("__pycache__"))
     return directory
+
+
+def change_inference(tree: Path, code: str) -> None:
+    """Have OpenVINO's model in a copied tree run this code before each batch, which is ``batch``."""
+    model = tree / "service/models/openvino.py"
+    text = model.read_text()
+    assert INFERENCE in text
+    model.write_text(text.replace(INFERENCE, code + INFERENCE))
+
+
+def hold_texts(tree: Path, directory: Path) -> None:
+    """Have the copied tree compute texts of ``held_text`` once a file is in the directory."""
+    change_inference(tree, HOLD.format(directory=str(directory)))
+
+
+def held_text(tokens: int) -> str:
+    """Return a text that waits for a file whose name is its number of tokens, which is 150 to 199."""
+    return "a " * (tokens - 2)
