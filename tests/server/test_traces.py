@@ -5,11 +5,14 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.deploy.stage import copy_tree
 
 pytestmark = [pytest.mark.server, pytest.mark.model]
 
@@ -55,6 +58,18 @@ def collector():
     collector.server_close()
 
 
+@pytest.fixture
+def start_traced(start, collector, tmp_path):
+    """Start a service whose sender waits for a collector that is held up, as this process may be."""
+    (tmp_path / "tree").mkdir()
+    tree = copy_tree(tmp_path / "tree")
+    for name, line in (("spans", "FLUSH_SECONDS = 5.0"), ("traces", "WAIT_SECONDS = 10.0")):
+        path = tree / f"service/hosting/{name}.py"
+        assert line in path.read_text()
+        path.write_text(path.read_text().replace(line, f"{line.partition(' ')[0]} = 120.0"))
+    return partial(start, cwd=tree, ini=tree / "uwsgi.ini", otel_endpoint=collector.url)
+
+
 def post(service, text="a secret text", **headers):
     headers = {"Authorization": "Bearer a-secret-key"} | headers
     return requests.post(service.url + "/embed", json={"input": text}, headers=headers, timeout=60)
@@ -64,8 +79,8 @@ def attributes(span):
     return {each.key: each.value.string_value or each.value.int_value for each in span.attributes}
 
 
-def test_a_request_is_a_span_of_its_callers_trace_with_its_steps(start, collector):
-    service = start(otel_endpoint=collector.url).wait_until_ready()
+def test_a_request_is_a_span_of_its_callers_trace_with_its_steps(start_traced, collector):
+    service = start_traced().wait_until_ready()
     assert post(service, traceparent=f"00-{TRACE}-{CALLER}-01").status_code == 200
     service.wait_for(lambda: collector.spans)
     whole, *steps = collector.spans
@@ -82,8 +97,8 @@ def test_a_request_is_a_span_of_its_callers_trace_with_its_steps(start, collecto
     assert b"secret" not in collector.raw
 
 
-def test_a_caller_that_records_nothing_is_respected(start, collector):
-    service = start(otel_endpoint=collector.url).wait_until_ready()
+def test_a_caller_that_records_nothing_is_respected(start_traced, collector):
+    service = start_traced().wait_until_ready()
     post(service, traceparent=f"00-{TRACE}-{CALLER}-00")
     assert requests.get(service.url + "/nowhere", timeout=60).status_code == 404
     service.wait_for(lambda: collector.spans)
@@ -92,10 +107,10 @@ def test_a_caller_that_records_nothing_is_respected(start, collector):
     assert collector.spans[0].trace_id.hex() != TRACE
 
 
-def test_no_span_is_lost_when_the_service_stops(start, collector):
+def test_no_span_is_lost_when_the_service_stops(start_traced, collector):
     """A supervisor may kill what is left once the master has ended."""
     collector.seconds = 1.0
-    service = start(otel_endpoint=collector.url, workers=2).wait_until_ready(2)
+    service = start_traced(workers=2).wait_until_ready(2)
     for _ in range(20):
         assert post(service).status_code == 200
     service.popen.terminate()
@@ -104,8 +119,8 @@ def test_no_span_is_lost_when_the_service_stops(start, collector):
     assert len(collector.named("POST /embed")) == 20
 
 
-def test_no_span_is_lost_in_a_reload(start, collector):
-    service = start(otel_endpoint=collector.url).wait_until_ready()
+def test_no_span_is_lost_in_a_reload(start_traced, collector):
+    service = start_traced().wait_until_ready()
     for _ in range(20):
         assert post(service).status_code == 200
     service.command("c")
@@ -129,8 +144,8 @@ def test_a_missing_package_stops_the_service_with_a_sentence(start, tmp_path):
     assert 'EMBED_OTEL_ENDPOINT needs the packages of the extra "otel"' in service.log
 
 
-def test_the_end_of_the_sender_ends_no_worker(start, collector):
-    service = start(otel_endpoint=collector.url).wait_until_ready()
+def test_the_end_of_the_sender_ends_no_worker(start_traced):
+    service = start_traced().wait_until_ready()
     workers = service.workers()
     (sender,) = (pid for pid in service.pids() if b"service.hosting.spans" in Path(f"/proc/{pid}/cmdline").read_bytes())
     os.kill(sender, signal.SIGKILL)
