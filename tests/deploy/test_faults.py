@@ -11,7 +11,7 @@ import pytest
 
 from service.errors import CommandFailed
 from service.hosting.master import Master
-from tests.deploy.stage import copy_tree
+from tests.deploy.stage import change_inference, copy_tree
 
 pytestmark = [pytest.mark.deploy, pytest.mark.server, pytest.mark.model]
 
@@ -21,7 +21,6 @@ HANG = """
         if pathlib.Path("{directory}/hang").exists():
             pathlib.Path("{directory}/hang").unlink()
             time.sleep(999)
-        self._request.infer()
 """
 
 
@@ -31,7 +30,7 @@ def test_twenty_rolling_reloads_lose_nothing(serve, nginx, load):
     with load() as answers:
         for _ in range(20):
             answers.wait_for(20)
-            Master(service.run_dir).reload(30)
+            Master(service.run_dir).reload(300)
         answers.wait_for(20)
 
     assert not answers.wrong
@@ -75,7 +74,7 @@ def test_a_bad_release_stops_the_reload(serve, nginx, load, tmp_path, workers):
         answers.wait_for(20)
         (tree / "service/app.py").write_text("this is no Python")
         with pytest.raises(CommandFailed, match="worker 1 does not start"):
-            Master(service.run_dir).reload(30)
+            Master(service.run_dir).reload(300)
         if workers > 1:
             answers.wait_for(20)
         shutil.copy("service/app.py", tree / "service/app.py")
@@ -124,7 +123,7 @@ def test_requests_wait_while_the_model_loads(serve, nginx, load):
         loading = serve(wait=False)
         loading.wait_for(lambda: "spawned uWSGI worker 1" in loading.log.rpartition("*** Starting")[2])
         loading.popen.terminate()
-        loading.exit_code(45)
+        loading.exit_code()
         serve()
         answers.wait_for(20)
 
@@ -135,14 +134,13 @@ def test_a_worker_whose_model_hangs_is_replaced(serve, nginx, load, tmp_path):
     """Its requests are answered."""
     (tmp_path / "tree").mkdir()
     tree = copy_tree(tmp_path / "tree")
-    model = tree / "service/models/openvino.py"
-    model.write_text(model.read_text().replace("        self._request.infer()\n", HANG.format(directory=tmp_path)))
-    service = serve(root=tree, batch_timeout=2)
+    change_inference(tree, HANG.format(directory=tmp_path))
+    service = serve(root=tree, batch_timeout=10)
     nginx()
     with load() as answers:
         answers.wait_for(20)
         (tmp_path / "hang").touch()
-        service.wait_for(lambda: "a batch has been running for more than 2 seconds" in service.log)
+        service.wait_for(lambda: "a batch has been running for more than 10 seconds" in service.log)
         answers.wait_for(20)
 
     assert not answers.wrong
@@ -159,9 +157,10 @@ def test_clients_that_leave_cost_the_others_nothing(serve, nginx, load, port):
                 leaving.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
                 time.sleep(0.02)
         answers.wait_for(50)
-    service.wait_for(lambda: not any(core["in_request"] for core in service.stats()["workers"][0]["cores"]), 10)
+    service.wait_for(lambda: not any(core["in_request"] for core in service.stats()["workers"][0]["cores"]))
 
     assert not answers.wrong
+    assert service.metric('embeddings_refusals_total{reason="client_gone"}') > 0  # else all of theirs was computed
     assert "Traceback" not in service.log
 
 
@@ -190,7 +189,7 @@ def test_nginx_answers_for_a_frozen_service(serve, nginx, port):
     service = serve()
     log = nginx(replaced={"uwsgi_read_timeout    65s": "uwsgi_read_timeout    1s"}).logs / "embeddings.log"
     os.killpg(service.popen.pid, signal.SIGSTOP)
-    answer = requests.post(f"http://127.0.0.1:{port}/v1/embeddings", json={"input": "a"}, timeout=30)
+    answer = requests.post(f"http://127.0.0.1:{port}/v1/embeddings", json={"input": "a"}, timeout=300)
     os.killpg(service.popen.pid, signal.SIGCONT)
     service.wait_for(log.read_text)
 
