@@ -42,6 +42,16 @@ def test_a_descriptor_that_is_no_socket_is_left_to_uwsgi(monkeypatch, tmp_path):
         preflight.check_held_sockets(file.fileno())
 
 
+def test_a_killed_masters_workers_are_waited_for(monkeypatch, tmp_path):
+    """They listen until they notice its end."""
+    path, asked = tmp_path / "socket", []
+    monkeypatch.setattr(preflight, "ORPHANS_SECONDS", 300)
+    monkeypatch.setattr(preflight, "_answers", lambda each: asked.append(each) or len(asked) < 3)
+
+    assert not preflight._is_taken(str(path))
+    assert len(asked) == 3
+
+
 def test_without_systemd_nothing_is_checked(monkeypatch):
     monkeypatch.delenv("LISTEN_FDS", raising=False)
 

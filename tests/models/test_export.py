@@ -17,6 +17,7 @@ import pytest
 from service.errors import ModelUnusable
 from service.models import accuracy, child, export, openvino, sources
 from service.models.artifact import Artifact, Stale, Unsupported
+from tests.deploy.stage import copy_tree
 from tests.models.variants import pieces, saved
 from tests.programs import program
 from tests.server.processes import ROOT
@@ -75,9 +76,19 @@ def test_processes_that_start_together_compile_once(source, tmp_path, caplog):
     assert manifests[0] == manifests[1] == manifests[2]
 
 
-def test_a_crash_leaves_nothing_that_the_next_one_would_use(source, tmp_path):
+@pytest.fixture(scope="module")
+def held(tmp_path_factory):
+    """A copy of the service whose exports stop at the tracing, so that a test can end them."""
+    tree, line = copy_tree(tmp_path_factory.mktemp("held")), '    log.info("tracing and converting the graph")\n'
+    text = (tree / "service/models/export.py").read_text()
+    assert line in text
+    (tree / "service/models/export.py").write_text(text.replace(line, f"{line}    time.sleep(600)\n"))
+    return tree
+
+
+def test_a_crash_leaves_nothing_that_the_next_one_would_use(source, held, tmp_path):
     artifact = Artifact(source, tmp_path)
-    with start_export(source, tmp_path) as process:
+    with start_export(source, tmp_path, cwd=held) as process:
         wait_for_line(process, "tracing")
         process.kill()
     left = list(tmp_path.glob(".*.draft-*"))
@@ -89,35 +100,35 @@ def test_a_crash_leaves_nothing_that_the_next_one_would_use(source, tmp_path):
     assert not list(tmp_path.glob(".*.draft-*"))
 
 
-def start_export(source, cache, *options, **pipes):
+def start_export(source, cache, *options, cwd=ROOT, **pipes):
     """Start the export of ``source`` as a process whose standard error can be read."""
     options = [f"--model={source.directory}", f"--name={source.name}", f"--cache-dir={cache}", *options]
     command = [sys.executable, "-m", "service", "export", *options]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, **pipes)
+    return subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True, **pipes)
 
 
 def wait_for_line(process, word):
     next(line for line in process.stderr if word in line)
 
 
-def test_the_export_ends_with_the_process_that_waits_for_it(source, tmp_path):
-    with start_export(source, tmp_path, "--attached", stdin=subprocess.PIPE) as process:
+def test_the_export_ends_with_the_process_that_waits_for_it(source, held, tmp_path):
+    with start_export(source, tmp_path, "--attached", cwd=held, stdin=subprocess.PIPE) as process:
         wait_for_line(process, "compiling")
         process.stdin.close()  # as the kernel does for a process that was killed
 
-        assert process.wait(60) == -signal.SIGIO
+        assert process.wait(300) == -signal.SIGIO
 
 
 def test_the_export_of_a_process_that_is_gone_does_not_begin(source, tmp_path):
     with start_export(source, tmp_path, "--attached", stdin=subprocess.DEVNULL) as process:
-        assert process.wait(60) == 1
+        assert process.wait(300) == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_killed_process_leaves_no_export_behind(source, tmp_path):
+def test_a_killed_process_leaves_no_export_behind(source, held, tmp_path):
     environ = {"EMBED_MODEL": str(source.directory), "EMBED_CACHE_DIR": str(tmp_path), "EMBED_DEVICE": "cpu"}
     command = [sys.executable, "-m", "service", "check"]
-    with subprocess.Popen(command, cwd=ROOT, env=os.environ | environ, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=held, env=os.environ | environ, stderr=subprocess.PIPE, text=True) as process:
         wait_for_line(process, "compiling")
         (exporting,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         end = os.pidfd_open(int(exporting))

@@ -56,6 +56,13 @@ class Process(process.Process):
             assert time.monotonic() < deadline, f"not after {seconds} s:\n{self.log}"
             time.sleep(0.05)
 
+    def wait_until_gone(self, seconds: float = 300) -> None:
+        """Wait until every process of a server whose first one has ended has ended too."""
+        deadline = time.monotonic() + seconds
+        while self.pids():
+            assert time.monotonic() < deadline, f"{self.pids()} still run after {seconds} s:\n{self.log}"
+            time.sleep(0.05)
+
     def exit_code(self, seconds: float = 300) -> int:
         try:
             return self.popen.wait(seconds)

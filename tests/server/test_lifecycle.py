@@ -21,6 +21,19 @@ from tests.deploy.stage import copy_tree, held_text
 pytestmark = [pytest.mark.server, pytest.mark.model]
 
 
+@pytest.fixture
+def tree(tmp_path):
+    """A copy of the service that a test may change."""
+    (tmp_path / "tree").mkdir()
+    return copy_tree(tmp_path / "tree")
+
+
+def replace(path, old, new):
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
 def commands(service):
     """The command lines of a service's processes, one after the other."""
     found = []
@@ -67,8 +80,9 @@ def test_a_stop_at_any_moment_of_a_workers_start_is_heard(start, delay):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("delay", [0, 0.02, 0.05, 0.1, 0.2, 0.4])
-def test_a_stop_at_any_moment_of_the_check_ends_everything(start, delay, number):
-    service = start()
+def test_a_stop_at_any_moment_of_the_check_ends_everything(start, tree, delay, number):
+    replace(tree / "service/__main__.py", "    sys.exit(main())", "    main()\n    __import__('time').sleep(600)")
+    service = start(cwd=tree, ini=tree / "uwsgi.ini")
     service.wait_for(lambda: "service\0check" in commands(service))
     time.sleep(delay)
     service.popen.send_signal(number)
@@ -77,8 +91,10 @@ def test_a_stop_at_any_moment_of_the_check_ends_everything(start, delay, number)
     assert commands(service) == ""
 
 
-def test_a_stop_while_the_model_is_compiled_ends_the_compiler(start, tmp_path):
-    service = start(cache_dir=tmp_path / "empty")
+def test_a_stop_while_the_model_is_compiled_ends_the_compiler(start, tree, tmp_path):
+    line = '    log.info("tracing and converting the graph")\n'
+    replace(tree / "service/models/export.py", line, f"{line}    time.sleep(600)\n")
+    service = start(cwd=tree, ini=tree / "uwsgi.ini", cache_dir=tmp_path / "empty")
     service.wait_for(lambda: "loading the reference" in service.log)
     [compiler] = [pid for pid in service.pids() if b"export" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     ended = os.pidfd_open(compiler)
@@ -216,10 +232,9 @@ def test_the_run_directory_may_have_any_name(start, tmp_path, name):
     assert not (tmp_path / "x").exists()
 
 
-def test_the_default_run_directory_is_that_of_the_tree(start, tmp_path):
-    (tmp_path / "tree").mkdir()
-    service = start(cwd=tmp_path, ini=copy_tree(tmp_path / "tree") / "uwsgi.ini", run_dir="")
-    service.run_dir = tmp_path / "tree/run"
+def test_the_default_run_directory_is_that_of_the_tree(start, tree, tmp_path):
+    service = start(cwd=tmp_path, ini=tree / "uwsgi.ini", run_dir="")
+    service.run_dir = tree / "run"
 
     service.wait_until_ready()
     assert not (tmp_path / "run").exists()
@@ -263,6 +278,7 @@ def test_what_a_killed_instance_left_blocks_nobody(start, tmp_path):
     first = start(socket=tmp_path / "socket").wait_until_ready()
     first.popen.kill()
     first.popen.wait()
+    first.wait_until_gone()
 
     start(socket=tmp_path / "socket").wait_until_ready()
 
