@@ -32,7 +32,7 @@ def test_a_request_that_came_long_ago_has_less_time(client):
 
 @pytest.mark.parametrize("start", ["now", "t=-1", "t=0.000", "t=99999999999.9"])
 def test_a_start_that_cannot_be_right_is_ignored(client, start):
-    assert embed(client, X_Request_Timeout="5", X_Request_Start=start).status_code == 200
+    assert embed(client, X_Request_Timeout="600", X_Request_Start=start).status_code == 200
 
 
 def test_bulk_work_is_marked_by_a_header(client, engine):

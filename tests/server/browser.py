@@ -12,6 +12,9 @@ from tests import programs
 #: CI keeps what lies there.
 SCREENSHOTS = ROOT / "build/screenshots"
 
+#: For everything that a page is waited for; playwright's own 30 seconds pass on a machine that is held up.
+TIMEOUT_MILLISECONDS = 120_000
+
 #: The ways in which the page is looked at.
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {},
@@ -29,7 +32,8 @@ def launch() -> Iterator["Browser"]:
     except ImportError:
         programs.skip("needs playwright, of the extra test")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=programs.program("chromium"))
+        path = programs.program("chromium")
+        browser = playwright.chromium.launch(executable_path=path, timeout=TIMEOUT_MILLISECONDS)
         yield Browser(browser)
         browser.close()
 
@@ -52,6 +56,7 @@ class Browser:
         context = self._browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-US"} | look)
         origin = re.match(r"https?://[^/]+", url)
         assert origin
+        context.set_default_timeout(TIMEOUT_MILLISECONDS)
         page = context.new_page()
         page.on("console", lambda message: message.type == "error" and self.problems.append(message.text))
         page.on("pageerror", lambda error: self.problems.append(str(error)))

@@ -37,7 +37,7 @@ def launch(tmp_path):
 
 def answers(url, **options):
     try:
-        return requests.post(url + "/embed", timeout=60, **options).json()
+        return requests.post(url + "/embed", timeout=300, **options).json()
     except requests.ConnectionError:
         return None
 

@@ -44,7 +44,7 @@ def test_a_running_service_takes_and_withdraws_keys(start, tmp_path):
 def test_a_limit_holds_for_the_official_client(start, tmp_path):
     key = keys.create(str(tmp_path / "keys"), "small", 5)
     service = start(api_keys_file=tmp_path / "keys").wait_until_ready()
-    client(service, key).embeddings.create(model="any", input="a text of more than five tokens")
+    client(service, key).embeddings.create(model="any", input="a text of more than five tokens " * 20)
 
     with pytest.raises(openai.RateLimitError, match="has used its 5 tokens a minute"):
         client(service, key).embeddings.create(model="any", input="a text")

@@ -23,7 +23,7 @@ def service(start, tmp_path):
 
 
 def ask(service, path, **body):
-    answer = requests.post(service.url + path, json=body, timeout=60)
+    answer = requests.post(service.url + path, json=body, timeout=300)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
