@@ -69,7 +69,7 @@ class Machine:
         """Return a property of a unit."""
         return self.run(f"systemctl show --value --property={name} {unit}").strip()
 
-    def wait_for(self, condition: Callable[[], object], seconds: float = 60) -> None:
+    def wait_for(self, condition: Callable[[], object], seconds: float = 300) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
@@ -91,7 +91,7 @@ class Machine:
                 self.popen.wait()
 
     def _wait_until_booted(self) -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while self.popen.poll() is None and time.monotonic() < deadline:
             leaders = Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children").read_text().split()
             if leaders:

@@ -150,9 +150,9 @@ def test_a_worker_whose_model_hangs_is_replaced(serve, nginx, load, tmp_path):
 def test_clients_that_leave_cost_the_others_nothing(serve, nginx, load, port):
     service = serve()
     nginx()
-    body = b'{"input": [' + b",".join([b'"%s"' % (b"a long text " * 40)] * 64) + b"]}"
     with load() as answers:
-        for _ in range(40):
+        for client in range(40):
+            body = json.dumps({"input": [f"{client} {text} a long text " * 20 for text in range(64)]}).encode()
             with socket.create_connection(("127.0.0.1", port)) as leaving:
                 leaving.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
                 time.sleep(0.02)

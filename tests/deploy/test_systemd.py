@@ -188,8 +188,15 @@ def test_a_stop_finishes_the_requests_in_flight(installed):
     heavy = json.dumps({"input": [f"{i} " * 200 for i in range(100)]})
     ask = "curl --silent --data @- --output /dev/null --write-out %{http_code} http://127.0.0.1:8080/embed"
     with ThreadPoolExecutor(4) as pool:
-        answers = [pool.submit(installed.run, ask, stdin=heavy) for _ in range(4)]
-        installed.wait_for(lambda: "in_flight 4" in installed.run("curl -s http://127.0.0.1:8080/metrics"))
+        answers = []
+
+        def are_in_flight():
+            """Send them; again if this process was held up until they were answered."""
+            if all(answer.done() for answer in answers):
+                answers[:] = [pool.submit(installed.run, ask, stdin=heavy) for _ in range(4)]
+            return "in_flight 4" in installed.run("curl -s http://127.0.0.1:8080/metrics")
+
+        installed.wait_for(are_in_flight)
         installed.run("systemctl stop embeddings.socket embeddings.service")
 
         assert [answer.result() for answer in answers] == ["200"] * 4
@@ -328,7 +335,8 @@ def test_the_commands_of_the_operators_manual_run_as_printed(installed):
     assert len(blocks) >= 3
     printed = [installed.run(f"cd /src; set -e; {block}") for block in blocks]
     assert '"object":"embedding"' in printed[0]
-    assert "embeddings_requests_in_flight 0" in printed[1]
+    assert "embeddings_requests_in_flight " in printed[1]
+    installed.wait_for(lambda: "embeddings_requests_in_flight 0" in installed.run(f"cd /src; set -e; {blocks[1]}"))
 
 
 #: Run in the service's sandbox, each line an attempt.
