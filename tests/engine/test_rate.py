@@ -28,3 +28,21 @@ def test_a_batch_of_empty_texts_tells_no_rate():
     rate.add(0, 0.5)
 
     assert rate.per_second == float("inf")
+
+
+def test_a_batch_in_which_the_process_was_suspended_says_little():
+    rate = Rate()
+    for _ in range(100):
+        rate.add(1000, 0.1)
+    rate.add(400, 300.0)
+
+    assert rate.per_second > 8000
+
+
+def test_a_machine_that_became_slow_is_known_to_be_so():
+    rate = Rate()
+    for tokens_per_second in (10_000, 10):
+        for _ in range(100):
+            rate.add(1000, 1000 / tokens_per_second)
+
+    assert rate.per_second == pytest.approx(10, rel=0.01)
