@@ -40,7 +40,7 @@ def test_requests_are_answered_as_the_document_says(schemathesis, service, tmp_p
     operations = sum(map(len, requests.get(url, timeout=60).json()["paths"].values()))
     command = [schemathesis, "run", url, "--checks", CHECKS, "--phases", PHASES, "--no-color"]
     command += ["--max-examples", str(EXAMPLES // operations + 1), "--generation-database", "none"]
-    command += ["--report", "json", "--report-json-path", tmp_path / "report.json"]
+    command += ["--request-timeout", "300", "--report", "json", "--report-json-path", tmp_path / "report.json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
