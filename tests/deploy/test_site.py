@@ -137,7 +137,7 @@ def test_the_operations_routes_answer_this_machine_alone(serve, nginx, port, pat
 def test_the_monitor_answers_probes_and_a_worker_where_there_is_none(serve, nginx, port):
     """Both are ready; the monitor gives a reason, a worker the model."""
     service = serve()
-    server = nginx()
+    server = nginx(replaced={"proxy_read_timeout 10s": "proxy_read_timeout 300s"})
     by_monitor = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=60)
     (service.run_dir / "monitor").unlink()
     by_worker = requests.get(f"http://127.0.0.1:{port}/readyz/", timeout=60)
