@@ -1,6 +1,8 @@
 """The process that runs what waits, one batch after the other, and ends; each loads the model in a further process."""
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +14,7 @@ from service.batches.store import RUN_LOCK, Store
 from service.bulk.runner import Plan, Run
 from service.bulk.sources import Source
 from service.bulk.worker import Load, end_with_parent
-from service.errors import BatchFailed, BulkChanged, BulkFailed, UnknownModel
+from service.errors import BatchFailed, BulkChanged, BulkFailed, StartError, UnknownModel
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -33,8 +35,12 @@ def run(store: Store, settings: Settings, prepare: Prepare, load: Load) -> None:
     logs.set_up_logging()
     store.lock(RUN_LOCK, wait=True)
     runner = Runner(store, settings, prepare, load)
-    while runner.step():
-        pass
+    try:
+        while runner.step():
+            pass
+    except StartError as error:
+        log.error("batches wait: %s", error)  # noqa: TRY400  # one line for an operator
+        sys.exit(os.EX_TEMPFAIL)
 
 
 class Runner:
@@ -56,7 +62,11 @@ class Runner:
         self._is_stopped = False
 
     def step(self) -> bool:
-        """Bring the first batch to its end; tell whether there was one, and this process is to go on."""
+        """Bring the first batch to its end; tell whether there was one, and this process is to go on.
+
+        Raises:
+            StartError: its model cannot be prepared, though it is served: this is no fault of the batch.
+        """
         batch = next(iter(self._batches.live()), None)
         if batch is None or self._is_stopped:
             return False
@@ -69,6 +79,8 @@ class Runner:
         except BatchFailed as error:
             log.error("batch %s failed: %s", batch.id, error)  # noqa: TRY400  # one line for an operator
             fail(self._batches, batch, [Mistake("server_error", str(error))])
+        except StartError:
+            raise
         except Exception:
             log.exception("batch %s failed", batch.id)
             mistake = Mistake("server_error", "the service failed on this batch; its log has the reason")

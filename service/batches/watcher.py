@@ -58,7 +58,8 @@ def watch(store: Store, settings: Settings, prepare: Prepare, load: Load) -> NoR
             process.join()
             if process.exitcode:
                 log.error("the process that runs batches ended with status %d; it is tried again", process.exitcode)
-                blame(store, deaths, process.exitcode)
+                if process.exitcode != os.EX_TEMPFAIL:
+                    blame(store, deaths, process.exitcode)
                 time.sleep(RETRY_SECONDS)
                 continue
         _wait(store.batches.directory, before)

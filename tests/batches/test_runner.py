@@ -11,7 +11,7 @@ from service.app import create_app
 from service.batches import results
 from service.batches.files import Expiry
 from service.batches.runner import Runner
-from service.errors import UnknownModel
+from service.errors import ModelUnusable, UnknownModel
 from service.settings import Settings
 from tests.batches.conftest import MAX_BYTES, request
 from tests.bulk import corpus
@@ -144,6 +144,18 @@ def test_a_model_that_is_not_served_fails_its_batch(run, create):
     batch, *_ = run(create(lines=[request("a", "x", model="gpt")]))
 
     assert [each.code for each in batch.errors.data] == ["model_not_found"]
+
+
+def test_a_batch_waits_while_its_model_cannot_be_prepared(run, create, store):
+    def fail(*_):
+        raise ModelUnusable("the disk is full")
+
+    batch = create("a")
+    with pytest.raises(ModelUnusable):
+        run(batch, prepare=fail)
+
+    assert store.batches.find(batch.id).status == "validating"
+    assert run(batch)[0].status == "completed"
 
 
 @pytest.mark.parametrize(("ending", "code"), [("cancelled", "batch_cancelled"), ("expired", "batch_expired")])

@@ -19,12 +19,15 @@ from pathlib import Path
 from service import logs
 from service.batches import watcher
 from service.batches.store import Store
+from service.errors import ModelUnusable
 from service.settings import Settings
 from tests.bulk import corpus
 
 def prepare(settings, name):
     if name == "deadly":
         os.kill(os.getpid(), signal.SIGKILL)
+    if name == "later" and not Path(sys.argv[1], "ready").exists():
+        raise ModelUnusable("not yet")
     return settings
 
 if __name__ == "__main__":
@@ -79,6 +82,16 @@ def test_a_batch_over_which_its_process_dies_fails_alone(start, store, create):
 
     assert mistake.code == "server_error"
     assert f"died {MAX_DEATHS} times without a new part, the last time by signal 9: memory ran out" in mistake.message
+
+
+def test_a_batch_whose_model_cannot_be_prepared_is_tried_on(start, store, create, tmp_path):
+    batch = create(lines=[request("a", "x", model="later")])
+    watcher = start("are run by this process")
+    wait_for(lambda: (tmp_path / "log.0").read_text().count("batches wait: not yet") > MAX_DEATHS)
+    assert watcher.poll() is None
+    (store.root / "ready").touch()
+
+    wait_for(lambda: store.batches.find(batch.id).status == "completed")
 
 
 def test_deaths_count_until_a_batch_gets_further(store, create):
