@@ -1,5 +1,6 @@
 """Fixtures: an app with a fake model, and the real service under uWSGI."""
 
+import logging
 import os
 import sys
 from collections import defaultdict
@@ -42,6 +43,13 @@ def pytest_collection_modifyitems(items):
         for item in items:
             marks[item.path] |= {mark.name for mark in item.iter_markers()}
         items.sort(key=lambda item: [not marks[item.path] & slow for slow in SLOW])
+
+
+@pytest.fixture(autouse=True)
+def whole_records(monkeypatch):
+    """A command that a test runs in this process lets the records of the log lose their caller and their thread."""
+    for name in ("_srcfile", "logThreads", "logMultiprocessing"):
+        monkeypatch.setattr(logging, name, getattr(logging, name))
 
 
 @pytest.fixture

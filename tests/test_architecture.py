@@ -1,6 +1,7 @@
 """The folder listing is the architecture: who may import whom."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 SERVICE = Path(__file__).parent.parent / "service"
 MODULES = sorted(path for path in SERVICE.rglob("*.py"))
+TESTS = Path(__file__).parent.rglob("test_*.py")
 
 #: These may import everything.
 ROOTS = {"", "app", "embedder", "__main__"}
@@ -104,6 +106,12 @@ def test_a_folder_states_its_rule_and_holds_no_code(path):
     (statement,) = ast.parse(path.read_text()).body
 
     assert ast.get_docstring(ast.Module([statement], []))
+
+
+def test_a_test_has_a_name_of_at_most_60_characters():
+    names = re.findall(r"^ *def test_(\w+)", "\n".join(path.read_text() for path in TESTS), re.MULTILINE)
+
+    assert [name for name in names if len(name) > 60] == []
 
 
 def test_importing_any_module_starts_and_ends_nothing():

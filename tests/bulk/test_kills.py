@@ -37,7 +37,7 @@ def count(out):
 
 
 @pytest.mark.model
-def test_a_run_that_is_killed_again_and_again_ends_as_an_undisturbed_one(tmp_path, start):
+def test_a_run_that_is_often_killed_ends_as_an_undisturbed_one(tmp_path, start):
     out, undisturbed = tmp_path / "out", tmp_path / "undisturbed"
     moments = random.Random(7)
     for _ in range(KILLS):

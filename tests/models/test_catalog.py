@@ -118,7 +118,7 @@ def test_a_model_is_chosen_by_the_name_that_requests_give(tmp_path, name, chosen
     assert catalog.choose(msgspec.structs.replace(settings, model=str(tmp_path / "one"), model_aliases=""), "any")
 
 
-def test_a_name_that_no_model_has_is_refused_with_those_that_there_are(tmp_path):
+def test_a_name_that_no_model_has_is_refused_with_those_served(tmp_path):
     with pytest.raises(UnknownModel, match="no model 'gpt'; this service has one, other, ada"):
         catalog.choose(several(tmp_path), "gpt")
 

@@ -47,7 +47,7 @@ def test_the_monitor_answers_while_every_thread_is_taken(start):
         client.close()
 
 
-def test_the_monitor_answers_while_the_model_loads_and_while_the_instance_stops(start, tmp_path):
+def test_the_monitor_answers_while_the_instance_starts_and_stops(start, tmp_path):
     (tmp_path / "tree").mkdir()
     tree = copy_tree(tmp_path / "tree")
     hold_texts(tree, tmp_path)
@@ -134,14 +134,14 @@ def test_a_port_in_use_is_an_error_line_and_the_service_serves(start):
     service.wait_for(lambda: f"EMBED_MONITOR={address}: it answers now" in service.log)
 
 
-def test_an_address_of_the_monitor_is_refused_before_anything_is_bound(start):
+def test_a_bad_address_of_the_monitor_is_refused_at_the_start(start):
     service = start(monitor="5001")
 
     assert service.exit_code() == 1
     assert "EMBED_MONITOR=5001: expected ADDRESS:PORT, such as 127.0.0.1:5001" in service.log
 
 
-def test_a_worker_that_hangs_is_told_and_one_that_was_suspended_is_ready_again(start):
+def test_a_worker_that_hangs_is_told_and_a_resumed_one_is_ready(start):
     service = start().wait_until_ready()
     (worker,) = service.workers()
     service.wait_for(lambda: word(service) == "ready")

@@ -329,5 +329,5 @@ def test_with_keys_the_page_asks_for_one_and_keeps_it_in_the_tab(browser, start,
     other = page.context.new_page()
     other.goto(service.url)
     other.wait_for_selector("#door[open]")
-    assert all("401" in each for each in browser.problems)
+    assert {"401" in each for each in browser.problems} == {True}
     browser.problems.clear()
