@@ -45,48 +45,24 @@ def grow(model: str, write: Writer, rounds: int, seconds: float, longest: int) -
 
 def draw(results: dict[str, Any], directory: Path, name: str) -> None:
     """Plot the curves of one model."""
-    clients, batch, length = (results[key] for key in ("clients", "batch", "length"))
-    report.plot(
-        directory / f"{name}-clients.png",
-        "one short text a request",
-        "clients",
-        "requests a second",
-        {"": _select_points(clients, 0)},
-    )
-    report.plot(
-        directory / f"{name}-latency.png",
-        "one short text a request",
-        "clients",
-        "milliseconds",
-        {"p50": _select_points(clients, 2), "p99": _select_points(clients, 4)},
-    )
-    report.plot(
-        directory / f"{name}-batch.png",
-        "short texts in one request, 1 client",
-        "texts",
-        "texts a second",
-        {"": _select_points(batch, 1)},
-    )
+    clients, batch, length, workers = (results[key] for key in ("clients", "batch", "length", "workers"))
+    one = "one short text a request"
+    latency = {"p50": _select_points(clients, 2), "p99": _select_points(clients, 4)}
     tokens = [(float(n), float(n) * run[1]) for n, run in length.items()]
-    report.plot(
-        directory / f"{name}-length.png",
-        "one text a request, 8 clients",
-        "tokens of a text",
-        "tokens a second",
-        {"": tokens},
-    )
-    base = {kind: results["workers"][1][kind][0] for kind in ("q32", "d8")}
-    report.plot(
-        directory / f"{name}-workers.png",
-        "against one worker",
-        "workers",
-        "times as many requests a second",
-        {
-            title: [(n, row[kind][0] / base[kind]) for n, row in results["workers"].items()]
-            for kind, title in (("q32", "one short text, 32 clients"), ("d8", "32 documents, 8 clients"))
-            if base[kind]  # a slow model may finish no request of documents
-        },
-    )
+    base = {kind: workers[1][kind][0] for kind in ("q32", "d8")}
+    gains = {
+        title: [(n, row[kind][0] / base[kind]) for n, row in workers.items()]
+        for kind, title in (("q32", "one short text, 32 clients"), ("d8", "32 documents, 8 clients"))
+        if base[kind]  # a slow model may finish no request of documents
+    }
+    for kind, title, x, y, curves in (
+        ("clients", one, "clients", "requests a second", {"": _select_points(clients, 0)}),
+        ("latency", one, "clients", "milliseconds", latency),
+        ("batch", "short texts in one request, 1 client", "texts", "texts a second", {"": _select_points(batch, 1)}),
+        ("length", "one text a request, 8 clients", "tokens of a text", "tokens a second", {"": tokens}),
+        ("workers", "against one worker", "workers", "times as many requests a second", gains),
+    ):
+        report.plot(directory / f"{name}-{kind}.png", title, x, y, curves)
 
 
 def measure(model: str, loads: list[Workload], rounds: int, seconds: float, **env: str) -> dict[str, Measurement]:

@@ -21,7 +21,7 @@ Count = Annotated[int, Meta(ge=1)]
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every setting with its default; README.md explains each, and a test holds the two together.
 
-    The last six are read by ``uwsgi.ini`` and the monitor, and are here to be checked.
+    Those that ``uwsgi.ini`` and the monitor read are here to be checked.
     """
 
     model: Annotated[str, Meta(min_length=1)] = "all-MiniLM-L6-v2"

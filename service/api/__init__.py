@@ -1,1 +1,1 @@
-"""The wire: one blueprint per dialect; nothing outside this package and ``app`` knows HTTP."""
+"""The wire: one blueprint per dialect; routes are written here, in ``web`` and nowhere else."""

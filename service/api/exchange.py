@@ -77,7 +77,7 @@ class Exchange:
         if embeddings.hits:
             self.hits += embeddings.hits
             self.fields["cache_hits"] = self.hits
-        self._step_began += sum(embeddings.timings)  # not the time now: the steps add up to the whole
+        self._step_began += sum(embeddings.timings)  # the engine's own times, so that the steps sum to the whole
 
     def answered(self, route: str, answer: Response) -> None:
         """Note that the answer is ready to be sent; ``route`` is "" if none has this path."""

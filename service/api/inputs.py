@@ -64,7 +64,7 @@ def find_vocabulary(model: str | None) -> Vocabulary:
     return vocabulary
 
 
-def translate(items: list[Input], model: Model, vocabulary: Vocabulary, field: str = "input") -> list[Input]:
+def translate(items: list[Input], model: Model, vocabulary: Vocabulary) -> list[Input]:
     """Turn token ids of cl100k_base, which LangChain sends whatever the model is called, into text.
 
     With ``auto``, ids are the model's own if the special tokens that it puts around a text stand around them; all
@@ -77,10 +77,10 @@ def translate(items: list[Input], model: Model, vocabulary: Vocabulary, field: s
         return items
     count = sum(len(each) for each in items if not isinstance(each, str))
     if count > MAX_TOKEN_IDS:
-        raise InvalidInput(f"{field} has {count} token ids; send at most {MAX_TOKEN_IDS} at a time", field)
+        raise InvalidInput(f"input has {count} token ids; send at most {MAX_TOKEN_IDS} at a time", "input")
     ends = _ends(model) if vocabulary == "auto" else None
     return [
-        each if isinstance(each, str) or (ends and (each[0], each[-1]) == ends) else _decode(each, field, index)
+        each if isinstance(each, str) or (ends and (each[0], each[-1]) == ends) else _decode(each, index)
         for index, each in enumerate(items)
     ]
 
@@ -114,16 +114,16 @@ def _ends(model: Model) -> tuple[int, int] | None:
     return (pieces[0].id, pieces[-1].id) if len(pieces) > 1 else None
 
 
-def _decode(ids: Input, field: str, index: int) -> str:
+def _decode(ids: Input, index: int) -> str:
     if not cl100k.is_installed():
         raise InvalidInput(
-            f"{field}[{index}] holds token ids, which count as those of cl100k_base, and this service lacks that "
+            f"input[{index}] holds token ids, which count as those of cl100k_base, and this service lacks that "
             "vocabulary: send texts (in LangChain, check_embedding_ctx_length=False), install the extra cl100k, or set "
             "EMBED_TOKEN_IDS=own if the ids are of the model's own vocabulary",
-            field,
+            "input",
             index,
         )
     try:
         return cl100k.decode(ids)  # type: ignore[arg-type]  # no text comes here
     except InvalidInput as error:
-        raise InvalidInput(f"{field}[{index}]: {error}", field, index) from None
+        raise InvalidInput(f"input[{index}]: {error}", "input", index) from None

@@ -1,4 +1,4 @@
-"""Whose files and batches a request may see, and pages of them."""
+"""Ownership and pagination of files and batches."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, cast

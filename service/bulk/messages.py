@@ -58,7 +58,7 @@ class More(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Rows were written; ``tokens`` of them were computed, ``padded_tokens`` with padding."""
+    """Rows were written; ``tokens`` were computed for them, ``padded_tokens`` with padding."""
 
     rows: int
     tokens: int

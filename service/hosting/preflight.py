@@ -38,7 +38,7 @@ def check_addresses() -> int:
 
     logs.set_up_logging()
     run_dir = os.environ["EMBED_RUN_DIR"]
-    if _is_locked(run_dir):
+    if not _take_lock(run_dir):
         log.error("the service cannot start: %s", taken(run_dir))
         os.kill(os.getppid(), signal.SIGKILL)  # an exit of uWSGI would unlink the other instance's statistics
         return 1
@@ -179,14 +179,15 @@ def taken(run_dir: str) -> str:
     return f"EMBED_RUN_DIR={run_dir}: another instance uses this directory; give each its own"
 
 
-def _is_locked(run_dir: str) -> bool:
+def _take_lock(run_dir: str) -> bool:
+    """Lock the directory for this process; return False if another instance has it already."""
     try:
         lock(run_dir)
     except BlockingIOError:
-        return True
-    except OSError:  # no such directory, for instance
         return False
-    return False
+    except OSError:  # no such directory, for instance
+        pass
+    return True
 
 
 def _is_first_start() -> bool:
@@ -220,7 +221,7 @@ if __name__ == "__main__":
     sys.exit(check_addresses())
 if not __package__:  # imported as a part of the service, this starts nothing
     with suppress(KeyError):  # a uwsgi.ini of one's own may have no run directory
-        if _is_locked(os.environ["EMBED_RUN_DIR"]):  # since the first check
+        if not _take_lock(os.environ["EMBED_RUN_DIR"]):  # since the first check
             os.write(2, f"the service cannot start: {taken(os.environ['EMBED_RUN_DIR'])}\n".encode())
             os._exit(1)
     if check_model():

@@ -49,7 +49,7 @@ def find(directory: Path) -> str:
 
 def _kind_of_architecture(names: list[str] | None) -> str:
     if any(name.endswith("ForSequenceClassification") for name in names or []):
-        return "CrossEncoder"
+        return RERANKER
     return "MultiVectorEncoder" if any("colbert" in name.lower() for name in names or []) else SERVED
 
 
