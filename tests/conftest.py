@@ -19,6 +19,9 @@ from tests.server.processes import Service
 
 sys.addaudithook(programs.watch)
 
+#: Idle threads of torch sleep. They spin otherwise, and take the cores that the other process and the servers need.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 #: The same examples in each run; `make fuzz` takes the long profile, whose examples are new each time.
 settings.register_profile(
     "short",
