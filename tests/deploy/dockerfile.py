@@ -99,11 +99,13 @@ def read(path: Path) -> dict[str, Stage]:
 
 
 class Builder:
-    """Builds each stage once; ``base`` replaces the image of the first FROM."""
+    """Builds each stage once; ``base`` replaces the image of the first FROM, ``env`` has variables for RUN by stage."""
 
-    def __init__(self, dockerfile: Path, context: Path, base: Path, scratch: Path) -> None:
+    def __init__(
+        self, dockerfile: Path, context: Path, base: Path, scratch: Path, env: Mapping[str, Mapping[str, str]]
+    ) -> None:
         self.stages = read(dockerfile)
-        self.context, self.scratch = context, scratch
+        self.context, self.scratch, self.env = context, scratch, env
         self.images = {stage.parent: Image(base) for stage in self.stages.values() if stage.parent not in self.stages}
 
     def build(self, name: str) -> Image:
@@ -120,7 +122,9 @@ class Builder:
     def _run(self, image: Image, instruction: Instruction) -> None:
         env, paths = read_pip_settings()
         command = image.enter(
-            *("sh", "-c", instruction.value), env=image.arguments | env, binds=["/etc/resolv.conf", *paths]
+            *("sh", "-c", instruction.value),
+            env=image.arguments | env | dict(self.env.get(image.root.name, {})),
+            binds=["/etc/resolv.conf", *paths],
         )
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         assert done.returncode == 0, f"RUN {instruction.value}\n{done.stdout[-5000:]}"
