@@ -28,8 +28,8 @@ ENV = "/etc/embeddings/embeddings.env"
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 NEXT = "9.9.9"
 
-#: For a release that runs for seconds: pip leaves the bytecode of 14,000 files out.
-UNCOMPILED = "PIP_COMPILE=0"
+#: For a release that runs for seconds: pip leaves the bytecode of 14,000 files out, and the compiler does not optimise.
+HASTY = "PIP_COMPILE=0 CFLAGS=-O0"
 
 #: Between the requests of a client while packages are installed: 24 requests a second leave that most of the CPU.
 PAUSE_SECONDS = 0.25
@@ -261,7 +261,7 @@ def test_an_upgrade_keeps_the_settings_and_can_be_rolled_back(installed, sources
             change(sources / "deploy/systemd/embeddings.env", "EMBED_THREADS=64", "EMBED_THREADS=32"),
             change(sources / "deploy/systemd/embeddings.socket", "Backlog=4096", "Backlog=2048"),
         ):
-            said = installed.run(f"{UNCOMPILED} /src/deploy/install")
+            said = installed.run(f"{HASTY} /src/deploy/install")
         upgraded = installed.run("readlink /opt/embeddings/current").strip()
         kept, new = installed.run(f"cat {ENV}"), installed.run(f"cat {ENV}.new")
         installed.run("/opt/embeddings/current/deploy/install --rollback")
