@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +25,8 @@ def note(step: Step) -> None:
         _seconds.clear()
     _seconds[step] = round(now(), 3)
     if file := uwsgi.worker_file("start"):
-        file.write_text(json.dumps(_seconds | {"pid": os.getpid()}))
+        with suppress(OSError):  # a full disk: the page has nothing to show, the worker serves
+            file.write_text(json.dumps(_seconds | {"pid": os.getpid()}))
 
 
 def read(run_dir: Path | None, number: int, pid: int) -> dict[str, float]:
