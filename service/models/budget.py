@@ -10,6 +10,7 @@ import fcntl
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,7 +57,8 @@ def choose(path: Path, model: Model, threads: int) -> int:
     """Return the tokens of a batch, from what was measured at the first load on such a CPU, in this dtype.
 
     Args:
-        path: the file of what was measured. Where it cannot be written nothing is: each start would take longer.
+        path: the file of what was measured. Where it cannot be opened nothing is: each start would take longer. Where
+            the disk is full, what was measured serves this start, and the next one measures again.
         model: it runs on the CPU.
         threads: compute a batch.
     """
@@ -98,20 +100,17 @@ def _batch(model: Model, texts: int, length: int) -> list[TokenIds]:
 
 
 def _measure_once(path: Path, key: str, model: Model) -> Cost | None:
-    """Measure and remember it, one process at a time; return None where nothing can be remembered."""
-    try:
-        file = path.open("a+b")
-    except OSError:
-        return None
-    with file:
+    """Measure and remember it, one process at a time; return None where no file can be opened and locked."""
+    cost: Cost | None = None
+    with suppress(OSError), path.open("a+b") as file:  # on a full disk the last lines fail, and this start has its cost
         fcntl.flock(file, fcntl.LOCK_EX)
         known = _read(path)
         cost = known.get(key) or measure(model)
         if cost and key not in known:
-            file.truncate(0)
-            file.write(msgspec.json.encode(known | {key: cost}))
             milliseconds = (1000 * each for each in cost)
             log.info("%s: of processor time a forward takes %.2f ms, and %.4f ms a token", model.name, *milliseconds)
+            file.truncate(0)
+            file.write(msgspec.json.encode(known | {key: cost}))
     return cost
 
 

@@ -1,5 +1,8 @@
 """How many tokens a batch has, and that what a forward costs is measured once."""
 
+import resource
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -101,6 +104,25 @@ def test_what_cannot_be_kept_is_not_measured(path):
 
     assert budget.choose(path / "none", model, threads=2) == model.max_batch_tokens
     assert model.batches == []
+
+
+@contextmanager
+def full_disk():
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_what_a_full_disk_cannot_keep_serves_this_start(path, monkeypatch):
+    monkeypatch.setattr(budget, "measure", lambda _: Cost(0.001, 0.0001))
+
+    with full_disk():
+        tokens = [budget.choose(path, FakeModel(), threads=1) for _ in range(2)]
+
+    assert tokens == [190, 190]
 
 
 def test_costs_that_cannot_be_read_are_measured_again(path):
