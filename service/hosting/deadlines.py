@@ -36,8 +36,9 @@ class Deadlines:
             self._deadlines[connection] = deadline
             self._idle_ticks = 0
             if not self._runs:
-                self._runs = True
-                threading.Thread(target=self._run, name="deadlines", daemon=True).start()
+                with suppress(RuntimeError):  # no thread can be started: the next body tries again, and limits this one
+                    threading.Thread(target=self._run, name="deadlines", daemon=True).start()
+                    self._runs = True
         try:
             yield
         finally:

@@ -70,3 +70,20 @@ def test_the_thread_ends_when_no_body_is_read(pair, monkeypatch):
         with watcher.watch(pair[0].fileno(), time.monotonic() + 600):
             assert threads()
         wait_until(lambda: not threads())
+
+
+def cannot_start(_):
+    raise RuntimeError("can't start new thread")
+
+
+def test_the_next_body_starts_a_thread_that_did_not_start(pair, monkeypatch):
+    ours, theirs = pair
+    watcher = Deadlines(SOON)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", cannot_start)
+        with watcher.watch(ours.fileno(), 0):
+            theirs.sendall(b"x")
+            assert ours.recv(1) == b"x"
+
+    with watcher.watch(ours.fileno(), 0):
+        assert ours.recv(1) == b""
