@@ -98,17 +98,59 @@ def test_a_finished_batch_leaves_no_suspects(path):
     assert not Suspects(path)
 
 
+def test_a_suspect_that_was_cleared_stays_so(path):
+    end_during(path, A, B)
+    suspects = Suspects(path)
+    suspects.begin([A])
+    suspects.end([A])
+
+    assert [Suspects(path).is_suspect(text) for text in (A, B)] == [False, True]
+
+
+def test_what_an_operator_removed_is_not_written_again(path):
+    end_during(path, A, hung=True)
+    end_during(path, B, C)
+    suspects = Suspects(path)
+    for file in path.parent.iterdir():
+        file.unlink()
+    suspects.begin([B])
+    suspects.end([B])
+
+    assert not Suspects(path)
+
+
 def test_guilt_is_forgotten_after_an_hour(path, monkeypatch):
+    """Nothing is compared with it any more, either."""
     end_during(path, A, hung=True)
     suspects = Suspects(path)
     monkeypatch.setattr("service.engine.suspects.FORGET_SECONDS", 0.0)
 
     assert not suspects.is_guilty(A)
+    assert not suspects
 
 
-def test_a_damaged_record_is_no_reason_not_to_start(path):
+def test_a_process_does_not_learn_what_is_an_hour_old(path, monkeypatch):
+    end_during(path, A, hung=True)
+    end_during(path, B, C)
+    assert Suspects(path).is_suspect(B)
+    monkeypatch.setattr("service.engine.suspects.FORGET_SECONDS", 0.0)
+
+    assert not Suspects(path)
+
+
+def test_each_worker_keeps_notes_of_its_own(path):
+    """In one file, of two workers that hung at a time the second would write over what the first has learnt."""
+    end_during(path, A, hung=True)
+    assert Suspects(path).is_guilty(A)
+
+    assert not Suspects(path.with_name("batch.2"))
+    assert Suspects(path).is_guilty(A)
+
+
+@pytest.mark.parametrize("notes", [b"{", b"[]", b'{"suspects": {"\xff": 1}}'])
+def test_a_damaged_record_is_no_reason_not_to_start(path, notes):
     path.write_bytes(b"\xff" * 3)
-    path.with_suffix(".json").write_text("{")
+    path.with_name("batch.1.json").write_bytes(notes)
 
     assert not Suspects(path).is_guilty(A)
 
