@@ -25,7 +25,9 @@ from service.variables import PREFIX
 
 log = logging.getLogger(__name__)
 
-#: The engines of this process, and which process that is: none survives a fork.
+#: The engines of this process, and which process that is: none survives a fork. Ray and Spark make or unpickle an
+#: Embedder for each actor or task, and only a module outlives those. Nobody knows which task is the last, so no engine
+#: is closed: it ends with its process, which waits for none of its threads.
 _engines: dict[tuple[int, Settings, int], Engine] = {}
 _lock = threading.Lock()
 
@@ -87,11 +89,13 @@ class Embedder:
                 raise InvalidInput(
                     f"row {row} of the batch has {text!r} in place of a text; leave such rows out before"
                 )
-        engine = _find_engine(self._settings, self._cores)
+        if not texts and self._dimensions:
+            return np.zeros((0, self._dimensions), np.float32)
+        engine = _find_engine(self._settings, self._cores)  # for no texts, too: it knows the length of a vector
         options = Options(Reading(_find_prompt(engine, self._prompt)), self._dimensions)
         distinct = Distinct.of(texts)
         if not texts:
-            return np.zeros((0, self._dimensions or engine.model.dimension), np.float32)
+            return np.zeros((0, engine.model.dimension), np.float32)
         tokenized = engine.model.tokenize(distinct.inputs, options.reading)
         return engine.collect(engine.submit(tokenized.ids), options)[distinct.rows]
 
@@ -107,12 +111,18 @@ def _find_prompt(engine: Engine, name: str | None) -> str | None:
 
 def _find_engine(settings: Settings, cores: int | None) -> Engine:
     """Return the engine of this process; load the model if there is none yet."""
-    threads = cores or int(os.environ.get("OMP_NUM_THREADS") or cpu.cores())
+    threads = cores or _omp_threads() or cpu.cores()
     key = os.getpid(), settings, max(1, -(-cpu.cores() // threads))
     with _lock:
         if key not in _engines:
             _engines[key] = _load(settings, key[2])
         return _engines[key]
+
+
+def _omp_threads() -> int:
+    """Return the number of OMP_NUM_THREADS, of a list of nesting levels the outermost; 0 if there is none."""
+    outermost = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(outermost) if outermost.isdecimal() else 0
 
 
 def _load(settings: Settings, sharers: int) -> Engine:

@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from service import embedder as pipeline
 from service.embedder import Embedder
 from service.errors import BadSetting, InvalidInput
+from service.settings import Settings
 from tests import programs
 
 ROOT = Path(__file__).parent.parent
@@ -72,6 +74,21 @@ def test_texts_alone_become_an_array(embedder, expected, kind):
 @pytest.mark.model
 def test_no_texts_have_no_vectors(embedder):
     assert embedder([]).shape == (0, 384)
+
+
+def test_no_texts_need_no_model_if_the_length_is_known(tmp_path):
+    assert Embedder(model=tmp_path / "none", dimensions=64)([]).shape == (0, 64)
+
+
+@pytest.mark.parametrize(("threads", "sharers"), [("2", 4), ("4,2", 2), (" 4 , 2 ", 2), ("0", 1), ("x", 1), ("", 1)])
+def test_a_process_takes_the_cores_of_omp_num_threads(monkeypatch, threads, sharers):
+    """As OpenMP reads it: the first of a list, and all cores if there is no number."""
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    monkeypatch.setattr(pipeline.cpu, "cores", lambda: 8)
+    monkeypatch.setattr(pipeline, "_engines", {})
+    monkeypatch.setattr(pipeline, "_load", lambda _, sharers: sharers)
+
+    assert pipeline._find_engine(Settings(), None) == sharers
 
 
 @pytest.mark.model
