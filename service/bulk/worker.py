@@ -146,6 +146,7 @@ class Worker:
         steps = self._steps()
         written: Future[None] | None = None
         before: tuple[Step, Request] | None = None
+        # Not in a ``with``: where a step raises it would wait for the next task before the run hears of the error.
         tokenizer, writer = ThreadPoolExecutor(1, "tokenizer"), ThreadPoolExecutor(1, "writer")
         ahead: Future[Step | None] | None = tokenizer.submit(next, steps, None)
         while before or ahead:
