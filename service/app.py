@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None, *models: Model, rerank_model: R
         workers = server.worker_count() or settings.workers
         gate.register(app, keys.Keyring(settings.api_keys_file), keys.Allowance(workers))
     ledger = Ledger(metrics, settings.log_requests, settings.slow_seconds, traces.record if traces else None)
-    refusals = {dialect.routes.name: dialect.refuse for dialect in dialects.ALL}
+    refusals = {each.routes.name: each.refuse for each in (*dialects.ALL, batches, page)}
     door = Door(app, refusals, lambda: engines.get().admission, ledger)
     origins = settings.origins()
     app.wsgi_app = Connection(Cors(door, origins) if origins else door)  # type: ignore[method-assign]  # Flask's own idiom

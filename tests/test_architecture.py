@@ -37,7 +37,7 @@ ALLOWED = {
     "bulk": {"bulk", "engine", "errors", "settings", "logs", "cpu", *ANSWERS, "hosting.malloc"},
     "batches": {"batches", "bulk", "errors", "logs", "settings"},
     "api": {"api", "engine", "errors", "keys", "metrics", *RECORDS},
-    "web": {"web", "api.choices", "api.wire", "engine.engine", "engine.model", "errors"},
+    "web": {"web", "api.choices", "api.envelope", "api.faults", "api.wire", "engine.engine", "engine.model", "errors"},
 }
 
 #: Packages of others, and the parts that may import them.

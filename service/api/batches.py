@@ -8,15 +8,17 @@ from typing import ClassVar, Literal
 import msgspec
 from flask import Blueprint, Response
 
-from service.api import contract
+from service.api import contract, faults
+from service.api.envelope import STATUS, envelope
 from service.api.listing import Page, owner, page, store
 from service.api.wire import read, read_query, reply
 from service.batches.batch import Batch, BatchObject, Metadata
 from service.batches.files import Expiry
 from service.batches.records import show
-from service.errors import InvalidInput, Malformed, Missing
+from service.errors import InvalidInput, Malformed, Missing, Overloaded
 
 routes = Blueprint("batches", __name__)
+refuse = faults.register(routes, STATUS, envelope)
 
 
 class Request(msgspec.Struct):
@@ -45,7 +47,7 @@ class BatchList(msgspec.Struct):
 
 
 @routes.post("/v1/batches")
-@contract.view(body=Request, answer=BatchObject, raises=[InvalidInput, Malformed, Missing])
+@contract.view(body=Request, answer=BatchObject, raises=[InvalidInput, Malformed, Missing, Overloaded])
 def create_batch() -> Response:
     """Have the requests of an uploaded file answered."""
     asked = read(Request)
@@ -71,7 +73,7 @@ def retrieve_batch(name: str) -> Response:
 
 
 @routes.post("/v1/batches/<name>/cancel")
-@contract.view(answer=BatchObject, path={"name": "batch_1"}, raises=[InvalidInput, Missing])
+@contract.view(answer=BatchObject, path={"name": "batch_1"}, raises=[InvalidInput, Missing, Overloaded])
 def cancel_batch(name: str) -> Response:
     """Stop a batch; what is answered by then is its output."""
     batch = store().batches.find(name, owner())

@@ -27,17 +27,17 @@ class Door:
     A refusal through Flask takes a millisecond of the CPU that the requests inside need.
 
     Args:
-        app: has the routes; a POST to one of a dialect needs room.
-        dialects: how each refuses, by the name of its blueprint.
+        app: has the routes; a POST to one of these blueprints needs room.
+        refusals: how each refuses, by the name of its blueprint.
         admission: returns the admission of this process.
         ledger: ends every exchange.
     """
 
     def __init__(
-        self, app: Flask, dialects: Mapping[str, Refusal], admission: Callable[[], Admission], ledger: Ledger
+        self, app: Flask, refusals: Mapping[str, Refusal], admission: Callable[[], Admission], ledger: Ledger
     ) -> None:
         self._app: WSGIApp = app.wsgi_app
-        self._dialects = dialects
+        self._refusals = refusals
         self._admission = admission
         self._ledger = ledger
         self._max_body_bytes: int = app.config["MAX_CONTENT_LENGTH"]
@@ -54,7 +54,7 @@ class Door:
         environ["PATH_INFO"] = path = _tidy(environ.get("PATH_INFO", ""))
         exchange = environ["embed.exchange"] = Exchange(environ)
         route = self._find(path) if environ["REQUEST_METHOD"] == "POST" else ""
-        refuse = self._dialects.get(self._rooms.get(route, ""))
+        refuse = self._refusals.get(self._rooms.get(route, ""))
         if refuse is None:
             return self._app(environ, start_response)
         size = min(environ["wsgi.input"].size, self._max_body_bytes)

@@ -13,6 +13,8 @@ import numpy as np
 import orjson
 from flask import Blueprint, Response, current_app, request
 
+from service.api import faults
+from service.api.envelope import STATUS, envelope
 from service.api.wire import engines, find_cut, read, reply, reranker
 from service.engine.engine import Engine
 from service.errors import InvalidInput
@@ -20,6 +22,7 @@ from service.web.map import project
 from service.web.pages import POLICY, Files
 
 routes = Blueprint("web", __name__)
+refuse = faults.register(routes, STATUS, envelope)
 
 STATIC = Path(__file__).parent / "static"
 
@@ -35,17 +38,21 @@ SAYS = re.compile(r'data-say="([\w.-]+)"([^<>]*)></')
 FACTS = ("name", "revision", "fingerprint", "backend", "dtype", "cosine", "pooling", "max_length", "default_prompt")
 LIMITS = ("max_queue_tokens", "max_requests", "request_timeout")
 
-#: The map compares each vector with every other.
-MAX_VECTORS = 500
+#: As many texts as the page compares, vectors as long as models make them, and the JSON of so many of them.
+MAX_VECTORS = 50
+MAX_NUMBERS = 8192
+MAX_MAP_BYTES = 8 * 2**20
 
 #: The bounds of a component are far above what a model gives, and small enough to be squared.
-Vector = Annotated[list[Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]], msgspec.Meta(min_length=1)]
+Vector = Annotated[
+    list[Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]], msgspec.Meta(min_length=1, max_length=MAX_NUMBERS)
+]
 
 
 class Points(msgspec.Struct):
     """Vectors, all of one length."""
 
-    HINTS: ClassVar = {"vectors": f"; send 1 to {MAX_VECTORS} lists of numbers"}
+    HINTS: ClassVar = {"vectors": f"; send 1 to {MAX_VECTORS} lists of at most {MAX_NUMBERS} numbers"}
 
     vectors: Annotated[list[Vector], msgspec.Meta(min_length=1, max_length=MAX_VECTORS)]
 
@@ -89,6 +96,7 @@ def models() -> Response:
 @routes.post("/web/map")
 def create_map() -> Response:
     """Return vectors as points of a plane."""
+    request.max_content_length = min(MAX_MAP_BYTES, current_app.config["MAX_CONTENT_LENGTH"])
     vectors = read(Points).vectors
     if len(set(map(len, vectors))) > 1:
         raise InvalidInput("vectors: send as many numbers for each", "vectors")

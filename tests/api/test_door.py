@@ -1,4 +1,10 @@
+import re
+
 import pytest
+
+from service.app import create_app
+from service.settings import Settings
+from tests.fakes import FakeModel
 
 
 @pytest.fixture
@@ -51,6 +57,18 @@ def test_a_refused_request_is_counted(client):
 def test_what_embeds_nothing_needs_no_room(client):
     assert client.get("/v1/models").status_code == 200
     assert client.post("/nowhere").status_code == 404
+
+
+def test_every_post_that_is_read_into_memory_needs_room(tmp_path):
+    """Files go to the disk as they come, and have room of their own."""
+    app = create_app(Settings(batches=str(tmp_path / "kept")), FakeModel())
+    for _ in range(56):
+        app.extensions["engines"]().admission.hold(0)
+    rules = [rule.rule for rule in app.url_map.iter_rules() if "POST" in rule.methods]
+    answers = {rule: app.test_client().post(re.sub("<.+?>", "a", rule), data=b"{}") for rule in rules}
+
+    assert [rule for rule, answer in answers.items() if answer.status_code != 429] == ["/v1/files"]
+    app.extensions["engines"]().close()
 
 
 @pytest.mark.parametrize("path", ["/v1/embeddings/", "/v1//embeddings", "/embed//"])

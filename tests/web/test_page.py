@@ -13,6 +13,7 @@ import pytest
 from service import keys
 from service.app import create_app
 from service.settings import Settings
+from service.web import page
 from tests.fakes import FakeModel
 
 STATIC = Path(__file__).parents[2] / "service/web/static"
@@ -42,10 +43,10 @@ def test_a_browser_gets_the_page_and_a_probe_the_state(client):
     ("asked", "language"), [("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("en-GB", "en"), ("fr", "en"), ("", "en")]
 )
 def test_the_page_comes_in_the_language_of_the_browser(client, asked, language):
-    page = get(client, asked).text
+    text = get(client, asked).text
 
-    assert f'<html lang="{language}">' in page
-    assert words(language)["embed"] in page
+    assert f'<html lang="{language}">' in text
+    assert words(language)["embed"] in text
 
 
 def test_every_word_is_there_in_both_languages(client):
@@ -118,12 +119,28 @@ def test_vectors_become_points(client):
     assert answer.json["explained"] == [1, 0]
 
 
-@pytest.mark.parametrize("vectors", [[], ["?"], [[]], [[1], [1, 2]], [[None]], [[3e38]], [[1]] * 501])
+@pytest.mark.parametrize("vectors", [[], ["?"], [[]], [[1], [1, 2]], [[None]], [[3e38]], [[1]] * 51])
 def test_what_is_no_list_of_vectors_is_refused(client, vectors):
     answer = client.post("/web/map", json={"vectors": vectors})
 
     assert answer.status_code == 400
     assert answer.json["error"]["param"].startswith("vectors")
+
+
+def test_the_map_takes_as_many_texts_as_the_page_compares():
+    assert f"const MAX_TEXTS = {page.MAX_VECTORS};" in (STATIC / "texts.js").read_text()
+
+
+@pytest.mark.parametrize(
+    ("vectors", "status"), [("1," * 8191 + "1", 200), ("1," * 8192 + "1", 400), (" " * page.MAX_MAP_BYTES, 413)]
+)
+def test_a_vector_that_no_model_makes_is_refused(vectors, status):
+    app = create_app(Settings(), FakeModel())
+    answer = app.test_client().post("/web/map", data=f'{{"vectors": [[{vectors}]]}}')
+
+    assert answer.status_code == status
+    assert status == 200 or answer.json["message"]
+    app.extensions["engines"]().close()
 
 
 def test_the_models_are_described(client):
