@@ -12,8 +12,9 @@ from service.api import contract, envelope, faults
 from service.api.answers import Complaint
 from service.api.choices import find_prompt
 from service.api.faults import Fault
+from service.api.inputs import flatten
 from service.api.wire import embed, engine, engines, find_cut, read, reply
-from service.engine.model import Embeddings, Input, Reading
+from service.engine.model import Embeddings, Reading
 from service.engine.options import Options
 from service.errors import ForkedAfterLoad, InvalidInput
 
@@ -111,9 +112,10 @@ def probe() -> Response:
 
 
 def _ask(body: Texts) -> Embeddings:
-    texts: list[Input] = [body.text] if body.text is not None else list(body.texts or [])
-    if not texts:
+    given = body.texts if body.text is None else body.text
+    if given is None:
         raise InvalidInput("send a text or texts", "text")
+    texts = flatten(given, "texts")
     loaded, cut = engine(), find_cut()
     prompt = find_prompt(loaded.model, None, body.config.task_type if body.config else None)
     return embed(loaded, texts, Options(Reading(prompt, cut.side), refuse_long=cut.refuse))
