@@ -15,7 +15,7 @@ from service.api.wire import read, read_query, reply
 from service.batches.batch import Batch, BatchObject, Metadata
 from service.batches.files import Expiry
 from service.batches.records import show
-from service.errors import InvalidInput, Malformed, Missing, Overloaded
+from service.errors import InvalidInput, Missing, Overloaded
 
 routes = Blueprint("batches", __name__)
 refuse = faults.register(routes, STATUS, envelope)
@@ -47,7 +47,7 @@ class BatchList(msgspec.Struct):
 
 
 @routes.post("/v1/batches")
-@contract.view(body=Request, answer=BatchObject, raises=[InvalidInput, Malformed, Missing, Overloaded])
+@contract.view(body=Request, answer=BatchObject, raises=[*contract.READING, Missing])
 def create_batch() -> Response:
     """Have the requests of an uploaded file answered."""
     asked = read(Request)

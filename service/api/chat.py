@@ -60,7 +60,12 @@ class Chat(msgspec.Struct):
 
 
 @routes.post("/v1/chat/completions")
-@contract.view(body=Talk, answer=Chat, examples={"a test": {"messages": [{"role": "user", "content": "hi"}]}})
+@contract.view(
+    body=Talk,
+    answer=Chat,
+    examples={"a test": {"messages": [{"role": "user", "content": "hi"}]}},
+    raises=contract.READING,
+)
 def complete() -> Response:
     """Say that this service does not chat."""
     body = read(Talk)

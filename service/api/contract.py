@@ -6,7 +6,10 @@ from typing import Any, NamedTuple, TypeVar
 from flask import Blueprint, Flask
 from flask.sansio.app import App
 
-from service.errors import RequestError
+from service.errors import BodyLate, ForkedAfterLoad, InvalidInput, Malformed, Overloaded, RequestError
+
+#: What a view may raise that reads a body and embeds nothing, beside what its own members are wrong in.
+READING = (InvalidInput, Malformed, BodyLate, Overloaded, ForkedAfterLoad)
 
 View = TypeVar("View", bound=Callable[..., Any])
 Status = Mapping[type[Any], int]

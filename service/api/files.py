@@ -19,7 +19,7 @@ from service.api.listing import Page, owner, page, store
 from service.api.wire import read_query, refuse_compression, reply
 from service.batches.files import Expiry, File, FileObject, Files
 from service.batches.records import show
-from service.errors import InvalidInput, Malformed, Missing, Overloaded, split_complaint
+from service.errors import BodyLate, InvalidInput, Malformed, Missing, Overloaded, split_complaint
 
 routes = Blueprint("files", __name__)
 
@@ -72,7 +72,12 @@ class FileDeleted(msgspec.Struct):
 
 
 @routes.post("/v1/files")
-@contract.view(body=Upload, answer=FileObject, takes="multipart/form-data")
+@contract.view(
+    body=Upload,
+    answer=FileObject,
+    takes="multipart/form-data",
+    raises=[InvalidInput, Malformed, BodyLate, Overloaded],
+)
 def create_file() -> Response:
     """Keep a file of requests for a batch; it has at most 200 MiB."""
     with _room():

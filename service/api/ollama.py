@@ -18,7 +18,7 @@ from service.api.inputs import flatten
 from service.api.wire import embed, engine, engines, find_cut, read, reply
 from service.engine.model import Embeddings, Input, Model, Reading
 from service.engine.options import Options
-from service.errors import ForkedAfterLoad
+from service.errors import ForkedAfterLoad, UnknownModel
 
 routes = Blueprint("ollama", __name__)
 
@@ -154,7 +154,12 @@ def list_models() -> Response:
 
 
 @routes.post("/api/show")
-@contract.view(body=Name, answer=ModelDetails, examples={"a model": {"model": "all-minilm"}})
+@contract.view(
+    body=Name,
+    answer=ModelDetails,
+    examples={"a model": {"model": "all-minilm"}},
+    raises=[*contract.READING, UnknownModel],
+)
 def show_model() -> Response:
     """Describe a model."""
     body = read(Name)

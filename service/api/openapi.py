@@ -13,9 +13,9 @@ from flask import Blueprint, Flask, Response, current_app, request
 
 from service.api import gate
 from service.api.contract import Contract, Errors, find, find_errors
-from service.api.exchange import FINGERPRINT
+from service.api.exchange import FINGERPRINT, HITS
 from service.api.headers import HEADERS, PARAMETERS
-from service.errors import ClientGone, InvalidKey, KeyExhausted
+from service.errors import ClientGone, InvalidKey, KeyExhausted, OtherModel
 
 routes = Blueprint("openapi", __name__)
 
@@ -103,7 +103,8 @@ class Document:
         contract = each.contract
         parameters: list[dict[str, Any]] = [_variable(name, contract) for name in each.variables]
         parameters += _parameters(contract.query)
-        parameters += [_ref("parameters", name) for name in PARAMETERS if contract.body or name == "X-Request-ID"]
+        embeds = OtherModel in self._raised(each)
+        parameters += [_ref("parameters", name) for name in PARAMETERS if embeds or name == "X-Request-ID"]
         summary, _, rest = each.doc.partition("\n\n")
         return {
             "summary": _plain(summary).rstrip(".").replace("`", ""),  # which is no Markdown
@@ -113,7 +114,7 @@ class Document:
             **({"security": []} if self._needs_key and each.is_open else {}),
             "parameters": parameters,
             **({"requestBody": self._body(contract)} if contract.body else {}),
-            "responses": self._answer(contract) | self._refused(each),
+            "responses": self._answer(contract, embeds=embeds) | self._refused(each),
         }
 
     def _body(self, contract: Contract) -> dict[str, Any]:
@@ -121,8 +122,8 @@ class Document:
         media = {"schema": self._schema(contract.body)} | ({"examples": examples} if examples else {})
         return {"required": True, "content": {contract.takes: media}}
 
-    def _answer(self, contract: Contract) -> dict[str, Any]:
-        headers = ["X-Request-ID", *(["Server-Timing", FINGERPRINT, "X-Truncated"] if contract.body else [])]
+    def _answer(self, contract: Contract, *, embeds: bool) -> dict[str, Any]:
+        headers = ["X-Request-ID", *(["Server-Timing", FINGERPRINT, HITS, "X-Truncated"] if embeds else [])]
         answer = {"description": "The answer.", "headers": {name: _ref("headers", name) for name in headers}}
         if contract.answer is None:
             return {"204": answer}
@@ -133,15 +134,18 @@ class Document:
     def _statuses(self, each: Operation) -> list[int]:
         """Return what an operation may be refused with."""
         tables = (each.errors, *each.contract.others)
-        of_keys = {InvalidKey, KeyExhausted}
-        raised = each.contract.raises
-        if raised is None:
-            raised = frozenset().union(*(table.status for table in tables)) - of_keys
-            raised -= {ClientGone}  # nobody reads that answer
-        if self._needs_key and not each.is_open:
-            raised |= of_keys
+        raised = self._raised(each)
         statuses = {table.status[error] for table in tables for error in raised if error in table.status}
         return sorted({500, *statuses, *(OF_FRAMEWORK if each.contract.body else ())})
+
+    def _raised(self, each: Operation) -> frozenset[type[Exception]]:
+        """Return the errors of an operation; one that embeds may meet another model than it is pinned to."""
+        of_keys = {InvalidKey, KeyExhausted}
+        raised: frozenset[type[Exception]] | None = each.contract.raises
+        if raised is None:
+            raised = frozenset().union(*(table.status for table in (each.errors, *each.contract.others))) - of_keys
+            raised -= {ClientGone}  # nobody reads that answer
+        return raised | of_keys if self._needs_key and not each.is_open else raised
 
     def _refused(self, each: Operation) -> dict[str, Any]:
         """Return the refusals of an operation, by their status; the operations of a dialect share them."""

@@ -13,7 +13,7 @@ from service.api.inputs import flatten
 from service.api.tei_errors import STATUS, Refusal, describe_error
 from service.api.wire import engine, read, reply
 from service.engine.model import Input, Model, Token
-from service.errors import InvalidInput
+from service.errors import Empty, InvalidInput, UnknownModel
 
 #: Of one text, and of all in a request. Texts are not cut here: a character takes 150 bytes of the tokenizer's memory.
 MAX_CHARACTERS = (100_000, 1_000_000)
@@ -58,7 +58,12 @@ class Piece(msgspec.Struct):
 
 
 @routes.post("/tokenize")
-@contract.view(body=Tokenize, answer=list[list[Piece]], examples={"texts": {"inputs": ["Hello, world", "你好"]}})
+@contract.view(
+    body=Tokenize,
+    answer=list[list[Piece]],
+    examples={"texts": {"inputs": ["Hello, world", "你好"]}},
+    raises=[*contract.READING, Empty, UnknownModel],
+)
 def tokenize() -> Response:
     """Return the tokens of texts, those of the prompt before them."""
     body = read(Tokenize)
@@ -73,7 +78,12 @@ def tokenize() -> Response:
 
 
 @routes.post("/decode")
-@contract.view(body=Decode, answer=list[str], examples={"token ids": {"ids": [[7592, 1010, 2088]]}})
+@contract.view(
+    body=Decode,
+    answer=list[str],
+    examples={"token ids": {"ids": [[7592, 1010, 2088]]}},
+    raises=[*contract.READING, Empty, UnknownModel],
+)
 def decode() -> Response:
     """Return the texts of lists of token ids."""
     body = read(Decode)

@@ -12,6 +12,7 @@ from service import errors, keys
 from service.api import contract, envelope, openapi
 from service.api.answers import ModelCard
 from service.api.contract import find
+from service.api.exchange import FINGERPRINT
 from service.api.operations import Alive, Ready
 from service.app import create_app
 from service.settings import Settings
@@ -81,6 +82,48 @@ def test_every_example_is_answered_as_the_document_says(client, document):
         else:
             assert answer.status_code == 200, (path, body)
             check(document, answer, operation["responses"]["200"])
+
+
+@pytest.fixture
+def keeping(tmp_path, model):
+    """A client of an app that keeps files and batches."""
+    app = create_app(Settings(batches=str(tmp_path / "kept")), model)
+    yield app.test_client()
+    app.extensions["engines"]().close()
+
+
+def posts(client):
+    """Every operation that may embed, with a body: an empty one if the document has no example."""
+    for path, methods in client.get("/openapi.json").json["paths"].items():
+        operation = methods.get("post", {})
+        media = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        for example in media.get("examples", {"": {"value": {}}}).values() if operation else ():
+            yield path.replace("{model}", "all-MiniLM-L6-v2"), example["value"], operation
+
+
+def test_only_what_embeds_can_be_pinned_to_a_model(keeping):
+    for path, body, operation in posts(keeping):
+        answer = keeping.post(path, json=body, headers={FINGERPRINT: "0" * 64})
+        names = {each["$ref"].rpartition("/")[2] for each in operation["parameters"] if "$ref" in each}
+
+        assert answer.status_code == 409 or names == {"X-Request-ID"}, path
+        assert (answer.status_code == 409) == (FINGERPRINT in names) == ("409" in operation["responses"]), path
+
+
+def test_an_answer_has_the_headers_that_are_described(keeping):
+    for path, body, operation in posts(keeping):
+        described = operation["responses"].get("200", {}).get("headers", {}).keys()
+        answer = keeping.post(path, json=body)
+
+        for name in (FINGERPRINT, "Server-Timing"):
+            assert (name in answer.headers) == (name in described), path
+
+
+def test_every_header_is_one_of_an_operation(client, document):
+    text = client.get("/openapi.json").text
+    names = [f"{kind}/{name}" for kind in ("parameters", "headers") for name in document["components"][kind]]
+
+    assert [name for name in names if f'"#/components/{name}"' not in text] == []
 
 
 def read_as(shape, data):
