@@ -61,5 +61,5 @@ def measure_load(loaded: Engine) -> dict[str, float]:
         "queue_fraction": tokens / loaded.limits.max_queue_tokens,
         "queue_absolute": tokens,
         "results_pending": requests,
-        "batch_size": loaded.limits.max_batch_tokens or loaded.model.max_batch_tokens,
+        "batch_size": loaded.max_batch_tokens,
     }

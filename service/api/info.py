@@ -71,7 +71,7 @@ def describe() -> Response:
             "model_type": {"embedding": {"pooling": POOLINGS.get(model.pooling, model.pooling)}},
             "max_concurrent_requests": limits.max_requests,
             "max_input_length": model.max_length,
-            "max_batch_tokens": limits.max_batch_tokens or model.max_batch_tokens,
+            "max_batch_tokens": loaded.max_batch_tokens,
             "max_batch_requests": None,
             "max_client_batch_size": settings["MAX_INPUTS"],
             "auto_truncate": settings["TRUNCATE"] != "off",

@@ -54,9 +54,14 @@ class Engine:
         self._meter = meter
         self._results = results
 
+    @property
+    def max_batch_tokens(self) -> int:
+        """Tokens of a batch, padding included."""
+        return self._lane.max_batch_tokens
+
     def calibrate(self) -> None:
         """Compute the longest text that fits a batch: it tells the rate, and how long a batch may take."""
-        most = self._lane.max_batch_tokens
+        most = self.max_batch_tokens
         words = min(self.model.max_length or most, most)
         [token_ids] = self.model.tokenize(["a " * words]).ids
         for _ in range(2):  # the first of a shape takes longer
@@ -137,7 +142,7 @@ class Engine:
         """Compute each text; return the finished request, and which of them were cut."""
         deadline = min(deadline, time.monotonic() + self.limits.request_timeout)
         tokens = texts.guess_tokens(self.model.max_length)
-        small = tokens <= self._lane.max_batch_tokens and not bulk
+        small = tokens <= self.max_batch_tokens and not bulk
         with self._admission.preparing(self._lane, tokens, deadline, small=small):
             token_ids, cut = self._tokenize(texts, options, is_gone, deadline)
             request = Request(token_ids, self.model.dimension, deadline, bulk=bulk)

@@ -111,7 +111,7 @@ def describe(engine: Engine) -> dict[str, Any]:
         "aliases": names,
         "dimensions": model.dimension,
         "truncation_side": find_cut().side or model.truncation_side,
-        "max_batch_tokens": engine.limits.max_batch_tokens or model.max_batch_tokens,
+        "max_batch_tokens": engine.max_batch_tokens,
         "prompts": dict(model.prompts),
     }
 
