@@ -48,3 +48,8 @@ def describe(error: Exception, message: str, status: int) -> dict[str, Any]:
     kind = KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
     inner = {"message": message, "type": kind, "param": getattr(error, "field", None), "code": CODES.get(type(error))}
     return {"error": inner, "message": message, "detail": message}
+
+
+def complain(fault: "Fault") -> dict[str, Any]:
+    """Build the body of an error as Ollama and Weaviate do: a sentence."""
+    return {"error": fault.message}

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import msgspec
 from flask import Blueprint, Response, current_app
 
-from service.api import contract, envelope, faults
+from service.api import contract, faults
 from service.api.answers import Complaint
+from service.api.envelope import STATUS, complain
 from service.api.exchange import current
-from service.api.faults import Fault
 from service.api.inputs import flatten
 from service.api.wire import embed, engine, engines, find_cut, read, reply
 from service.engine.model import Embeddings, Input, Model, Reading
@@ -21,22 +21,13 @@ from service.engine.options import Options
 from service.errors import ForkedAfterLoad, UnknownModel
 
 routes = Blueprint("ollama", __name__)
-
-STATUS = envelope.STATUS
+refuse = faults.register(routes, STATUS, complain)
+contract.errors(routes, STATUS, Complaint)
 
 #: The release of Ollama whose API this is; some clients refuse an older one.
 VERSION = "0.33.0"
 
 NANOSECONDS = 10**9
-
-
-def describe_fault(fault: Fault) -> dict[str, Any]:
-    """Build the body of an error."""
-    return {"error": fault.message}
-
-
-refuse = faults.register(routes, STATUS, describe_fault)
-contract.errors(routes, STATUS, Complaint)
 
 
 class Texts(msgspec.Struct):

@@ -3,15 +3,15 @@
 https://github.com/weaviate/t2v-transformers-models
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 from flask import Blueprint, Response
 
-from service.api import contract, envelope, faults
+from service.api import contract, faults
 from service.api.answers import Complaint
 from service.api.choices import find_prompt
-from service.api.faults import Fault
+from service.api.envelope import STATUS, complain
 from service.api.inputs import flatten
 from service.api.wire import embed, engine, engines, find_cut, read, reply
 from service.engine.model import Embeddings, Reading
@@ -19,16 +19,7 @@ from service.engine.options import Options
 from service.errors import ForkedAfterLoad, InvalidInput
 
 routes = Blueprint("weaviate", __name__)
-
-STATUS = envelope.STATUS
-
-
-def describe_fault(fault: Fault) -> dict[str, Any]:
-    """Build the body of an error."""
-    return {"error": fault.message}
-
-
-refuse = faults.register(routes, STATUS, describe_fault)
+refuse = faults.register(routes, STATUS, complain)
 contract.errors(routes, STATUS, Complaint)
 
 
