@@ -27,6 +27,12 @@ Truncate = bool | Literal["auto", "left", "right", "off", "START", "END", "NONE"
 SIDES: dict[object, Side] = {"left": "left", "right": "right", "START": "left", "END": "right"}
 
 
+class Text(msgspec.Struct):
+    """A text as Jina's clients send it."""
+
+    text: str
+
+
 class Cut(NamedTuple):
     """Where a text that is too long is cut, None for the model's own side, and whether it is refused instead."""
 

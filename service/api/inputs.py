@@ -4,19 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
-import msgspec
 from flask import current_app
 
 from service.api import cl100k
+from service.api.choices import Text
 from service.engine.model import Input, Model
 from service.errors import Empty, InvalidInput
-
-
-class Text(msgspec.Struct):
-    """A text as Jina's clients send it."""
-
-    text: str
-
 
 Item = str | int | list[int] | Text
 Inputs = str | list[Item]

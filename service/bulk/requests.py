@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from service.api.choices import Choices
+from service.api.choices import Choices, Text
 from service.bulk.rows import Row, Stream, objects
 from service.errors import split_complaint
 
@@ -17,21 +17,15 @@ from service.errors import split_complaint
 HINT = "; a batch takes texts alone: send token ids to POST /v1/embeddings"
 
 
-class Item(msgspec.Struct):
-    """A text as Jina's clients send it."""
-
-    text: str
-
-
 class Body(Choices, kw_only=True):
     """The body of ``POST /v1/embeddings`` without token ids; other members are ignored, as there."""
 
-    input: str | Annotated[list[str | Item], Meta(min_length=1, max_length=2048)]
+    input: str | Annotated[list[str | Text], Meta(min_length=1, max_length=2048)]
 
     def texts(self) -> list[str]:
         """Return what is to be embedded."""
         given = [self.input] if isinstance(self.input, str) else self.input
-        return [each.text if isinstance(each, Item) else each for each in given]
+        return [each.text if isinstance(each, Text) else each for each in given]
 
     def choices(self) -> dict[str, Any]:
         """Return what the answer depends on beside the texts."""
