@@ -47,14 +47,15 @@ def create_app(settings: Settings | None = None, *models: Model, rerank_model: R
     engines = PerProcess(lambda: start_engines(settings, metrics, models, rerank_model, traces))
     engines.prepare()
 
+    store = open_store(settings)
     app = Flask("service", static_folder=None)
     app.url_map.strict_slashes = False
     app.config.update(config_of(settings))
     app.extensions.update(engines=engines.get, state=lambda: roster.read(metrics))
-    app.extensions["metrics"] = lambda: scrape.read(metrics, settings.batches)
+    app.extensions["metrics"] = lambda: scrape.read(metrics, store.batches if store else None)
     add_routes(app)
-    if settings.batches:
-        app.extensions["store"] = Store(Path(settings.batches), settings.batches_bytes, settings.batches_seconds)
+    if store:
+        app.extensions["store"] = store
         app.register_blueprint(files.routes)
         app.register_blueprint(batches.routes)
     if settings.web == "on":
@@ -132,6 +133,12 @@ def open_cache(settings: Settings) -> Cache | None:
     if uwsgi.has_cache(shared_cache.NAME):
         return shared_cache.SharedCache(__version__)
     return LocalCache(settings.cache_items * shared_cache.BLOCK_BYTES)
+
+
+def open_store(settings: Settings) -> Store | None:
+    """Return the files and batches of clients, if there are any."""
+    kept = settings.batches_bytes, settings.batches_seconds
+    return Store(Path(settings.batches), *kept) if settings.batches else None
 
 
 def limits_of(settings: Settings) -> Limits:

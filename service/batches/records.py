@@ -1,5 +1,6 @@
 """Records: structs as JSON files of a directory, each written aside, then renamed."""
 
+import logging
 import os
 import re
 import secrets
@@ -11,6 +12,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from service.errors import Missing
+
+log = logging.getLogger(__name__)
 
 #: As ``new_id`` makes them: no name of a file but ours.
 ID = re.compile("(file-|batch_)[0-9a-f]{32}")
@@ -47,25 +50,34 @@ class Records(Generic[Kept]):
     def __init__(self, directory: Path, shape: type[Kept]) -> None:
         self.directory = directory
         self._shape = shape
+        self._damaged: set[Path] = set()
 
     def write(self, record: Kept) -> None:
-        """Put a record in the place of an earlier one."""
-        aside = self.directory / f".{record.id}.{secrets.token_hex(4)}.tmp"
-        with aside.open("wb") as file:
-            file.write(msgspec.json.encode(record))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(self._path(record.id))
+        """Put a record in the place of an earlier one, for good.
 
-    def find(self, name: str, owner: str | None = None) -> Kept:
+        Raises:
+            OSError: the disk is full, say; nothing is left.
+        """
+        aside = self.directory / f".{record.id}.{secrets.token_hex(4)}.tmp"
+        try:
+            with aside.open("wb") as file:
+                file.write(msgspec.json.encode(record))
+                file.flush()
+                os.fsync(file.fileno())
+            aside.rename(self._path(record.id))
+        finally:
+            aside.unlink(missing_ok=True)
+        sync(self.directory)
+
+    def find(self, record_id: str, owner: str | None = None) -> Kept:
         """Return the record of this id.
 
         Raises:
             Missing: there is none, or it belongs to somebody else; None stands for whoever runs the service.
         """
-        record = self._read(self._path(name)) if ID.fullmatch(name) else None
+        record = self._read(self._path(record_id)) if ID.fullmatch(record_id) else None
         if record is None or owner not in {None, record.owner}:
-            raise Missing(f"there is no {name[:60]!r} here", "id")
+            raise Missing(f"there is no {record_id[:60]!r} here", "id")
         return record
 
     def every(self, owner: str | None = None) -> list[Kept]:
@@ -73,9 +85,9 @@ class Records(Generic[Kept]):
         found = [record for record in self._all() if owner in {None, record.owner}]
         return sorted(found, key=lambda record: (record.created_at, record.id), reverse=True)
 
-    def remove(self, name: str) -> None:
+    def remove(self, record_id: str) -> None:
         """Forget a record."""
-        self._path(name).unlink(missing_ok=True)
+        self._path(record_id).unlink(missing_ok=True)
 
     def _all(self) -> Iterator[Kept]:
         for path in self.directory.glob("*.json"):
@@ -87,9 +99,23 @@ class Records(Generic[Kept]):
             return msgspec.json.decode(path.read_bytes(), type=self._shape)
         except FileNotFoundError:
             return None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:  # bad UTF-8 is the latter: jcrist/msgspec#714
+            if path not in self._damaged:
+                self._damaged.add(path)
+                log.error("%s is damaged and left out: %s", path, error)  # noqa: TRY400  # a line for an operator
+            return None
 
-    def _path(self, name: str) -> Path:
-        return self.directory / f"{name}.json"
+    def _path(self, record_id: str) -> Path:
+        return self.directory / f"{record_id}.json"
+
+
+def sync(directory: Path) -> None:
+    """Bring the names in a directory to the disk."""
+    file = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def show(record: Record) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from service.batches.batch import Batches
 from service.hosting import probes, roster, scrape, uwsgi
 from service.hosting.probes import State
 
@@ -17,13 +18,13 @@ class Instance:
 
     Args:
         run_dir: its directory.
-        batches: EMBED_BATCHES.
+        batches: EMBED_BATCHES; "" if clients have none here.
     """
 
     def __init__(self, run_dir: Path, batches: str = "") -> None:
         self.is_stopping = False
         self._run_dir = run_dir
-        self._batches = batches
+        self._batches = Batches(Path(batches)) if batches else None
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Return the status, the type and the body for a path."""

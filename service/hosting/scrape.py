@@ -39,18 +39,18 @@ class Shared(NamedTuple):
 
     Args:
         run_dir: the directory of the instance.
-        batches: EMBED_BATCHES; "" if clients have none here.
+        batches: None if clients have none here.
     """
 
     run_dir: Path
-    batches: str = ""
+    batches: Batches | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
         yield from _merge(directory(self.run_dir), "")
         yield from describe_workers(uwsgi.workers())
         if self.batches:
-            yield from describe_batches(Batches(Path(self.batches)).every())
+            yield from describe_batches(self.batches.every())
         with suppress(CommandFailed):  # a master that stops or is busy
             yield from describe_load(Master(self.run_dir).workers())
 
@@ -62,7 +62,7 @@ def open_metrics() -> Metrics:
     return Metrics(shared if shared and shared.is_dir() else None, uwsgi.worker_number)
 
 
-def read(own: Metrics, batches: str = "") -> bytes:
+def read(own: Metrics, batches: Batches | None = None) -> bytes:
     """Return the metrics of all workers as text; of this process alone where it shares none."""
     return write(Shared(own.directory.parent, batches) if own.directory else own.registry)
 

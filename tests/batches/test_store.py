@@ -1,6 +1,8 @@
 """What is kept, for whom, and for how long."""
 
+import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -109,3 +111,26 @@ def test_metrics_tell_how_far_batches_are(store, create):
         "validating": 1,
     }
     assert [each.value for each in requests.samples] == [6, 2, 5]  # completed, failed, waiting
+
+
+@pytest.mark.parametrize("content", [b"", b'{"id": "batch_', b'{"id": "\xff"}', b"[]"])
+def test_a_damaged_record_is_left_out_and_told_of_once(store, create, caplog, content):
+    good, damaged = create("a"), create("b")
+    path = store.batches.directory / f"{damaged.id}.json"
+    path.write_bytes(content)
+    store.sweep()
+
+    assert [each.id for each in store.batches.every()] == [each.id for each in store.batches.live()] == [good.id]
+    with pytest.raises(Missing):
+        store.batches.find(damaged.id)
+    (line,) = caplog.messages
+    assert line.startswith(f"{path} is damaged and left out: ")
+
+
+def test_a_written_record_and_its_name_are_on_the_disk(store, create, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(Path(f"/proc/self/fd/{file}").readlink()))
+    made = create("a")
+
+    assert synced[-1] == store.batches.directory
+    assert synced[-2].name.startswith(f".{made.id}.")
