@@ -10,11 +10,14 @@ import msgspec
 from msgspec import Meta
 
 from service.batches.files import STALE_SECONDS, Expiry, File, Files
-from service.batches.records import Records, new_id
+from service.batches.records import Records, by_age, new_id, sync
 from service.errors import InvalidInput
 
 #: OpenAI's completion_window, the only one that there is.
 WINDOW_SECONDS = 24 * 3600
+
+#: Room that a batch must find for its record: with the longest metadata and a hundred mistakes it has 132 KB.
+RECORD_BYTES = 2**18
 
 Status = Literal["validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"]
 Metadata = Annotated[
@@ -108,7 +111,12 @@ class Batches(Records[Batch]):
     def create(
         self, files: Files, file: File, metadata: Metadata | None = None, output_expires_after: Expiry | None = None
     ) -> Batch:
-        """Note a batch for the owner of its file, which may be deleted from now on."""
+        """Note a batch for the owner of its file, which may be deleted from now on.
+
+        Raises:
+            InvalidInput: there is no room for it and those that have something to do.
+        """
+        files.check_room(RECORD_BYTES * (1 + len(list(self._work.iterdir()))))
         now = int(time.time())
         batch = Batch(
             id=new_id("batch_"),
@@ -122,6 +130,8 @@ class Batches(Records[Batch]):
         )
         self.directory_of(batch).mkdir()
         os.link(files.content(file), self.input_of(batch))
+        for directory in (self.directory_of(batch), self._work):  # first: ``live`` finds a batch by its directory
+            sync(directory)
         self.write(batch)
         return batch
 
@@ -155,8 +165,9 @@ class Batches(Records[Batch]):
 
     def live(self) -> list[Batch]:
         """Return those that have something to do, in the order of their turns: what is to end, then the oldest."""
-        live = [batch for batch in self.every() if batch.is_live][::-1]
-        return sorted(live, key=lambda batch: self.ending(batch) is None)
+        found = (self._read(self._path(directory.name)) for directory in self._work.iterdir())
+        live = [batch for batch in found if batch and batch.is_live]
+        return sorted(live, key=lambda batch: (self.ending(batch) is None, by_age(batch)))
 
     def close(self, batch: Batch) -> None:
         """Write a batch that is over, and remove what it was made of."""

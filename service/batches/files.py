@@ -122,16 +122,15 @@ class Files(Records[File]):
         return self._max_bytes - sum(sizes.values())
 
     def check_room(self, size: int = 0) -> None:
-        """Refuse a file of this many bytes if there is no room for it.
+        """Refuse what takes this many bytes if there is no room for it.
 
         Raises:
             InvalidInput: there is none.
         """
         if self.room() < size:
             raise InvalidInput(
-                f"file: it does not fit beside the files here, which may take {self._max_bytes} bytes in all "
-                "(EMBED_BATCHES_BYTES); delete those that you need no more",
-                "file",
+                f"there is no room: files and batches may take {self._max_bytes} bytes in all (EMBED_BATCHES_BYTES); "
+                "delete files that you need no more, or wait until batches are over"
             )
 
     def sweep(self) -> None:

@@ -83,7 +83,7 @@ class Records(Generic[Kept]):
     def every(self, owner: str | None = None) -> list[Kept]:
         """Return the records of an owner, the newest first."""
         found = [record for record in self._all() if owner in {None, record.owner}]
-        return sorted(found, key=lambda record: (record.created_at, record.id), reverse=True)
+        return sorted(found, key=by_age, reverse=True)
 
     def remove(self, record_id: str) -> None:
         """Forget a record."""
@@ -116,6 +116,11 @@ def sync(directory: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+def by_age(record: Record) -> tuple[int, str]:
+    """Return what sorts records, the oldest first."""
+    return record.created_at, record.id
 
 
 def show(record: Record) -> dict[str, Any]:

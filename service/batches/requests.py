@@ -13,6 +13,9 @@ from service.bulk.rows import objects, open_stream
 MAX_REQUESTS = 50_000
 MAX_INPUTS = 50_000
 
+#: The name of a model is kept in the record of its batch.
+MAX_MODEL_CHARACTERS = 256
+
 #: Further mistakes help nobody.
 MAX_MISTAKES = 100
 
@@ -88,6 +91,7 @@ class Reader:
     def _problems_of(self, body: dict[str, Any]) -> Iterator[tuple[str, str, str | None]]:
         model, inputs = body.get("model"), body.get("input")
         if isinstance(model, str):
+            model = model[:MAX_MODEL_CHARACTERS]
             self.model = model if self.model is None else self.model
             if model != self.model:
                 yield "model_mismatch", f"{model[:60]!r}: the requests before name {self.model[:60]!r}", "body.model"

@@ -34,6 +34,10 @@ def test_a_mistake_has_a_code_and_its_line(tmp_path, line, code, complaint):
     assert complaint in mistake.message
 
 
+def test_the_name_of_a_model_is_kept_in_part(tmp_path):
+    assert check(tmp_path, request("a", "x", model="m" * 10**6)) == (1, "m" * requests.MAX_MODEL_CHARACTERS, [])
+
+
 def test_an_empty_file_is_a_mistake(tmp_path):
     assert [each.code for each in check(tmp_path, "").mistakes] == ["empty_file"]
 

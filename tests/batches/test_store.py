@@ -47,6 +47,41 @@ def test_what_does_not_fit_is_refused_and_deleting_makes_room(tmp_path):
     store.files.check_room(1000)
 
 
+def test_batches_are_refused_when_their_records_might_not_fit(tmp_path):
+    store = Store(tmp_path, batch.RECORD_BYTES + 3000, 3600)
+    file = store.files.keep(store.files.begin(), "a", "batch", "")
+    made = store.batches.create(store.files, file)
+
+    with pytest.raises(InvalidInput, match="EMBED_BATCHES_BYTES"):
+        store.batches.create(store.files, file)
+    assert [each.id for each in store.batches.every()] == [each.name for each in (tmp_path / "work").iterdir()]
+    made.enter("failed")
+    store.batches.close(made)
+    store.batches.create(store.files, file)  # one that is over needs no more room than it takes
+
+
+def test_work_is_found_without_a_look_at_what_is_over(store, create, caplog):
+    over, going = create("a"), create("b")
+    over.enter("completed")
+    store.batches.close(over)
+    (store.batches.directory / f"{over.id}.json").write_text("not read, or there would be a line in the log")
+
+    assert [each.id for each in store.batches.live()] == [going.id]
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("crash", ["before its record", "before its directory is gone"])
+def test_a_directory_alone_makes_no_batch_live(store, create, crash):
+    made = create("a")
+    if crash == "before its record":
+        store.batches.remove(made.id)
+    else:
+        made.enter("completed")
+        store.batches.write(made)
+
+    assert store.batches.live() == []
+
+
 def test_a_batch_keeps_its_requests_when_their_file_is_deleted(store, create):
     made = create("a")
     room = store.files.room()
