@@ -94,13 +94,19 @@ class Batch(BatchObject, kw_only=True):
         """Whether there is something to do for it."""
         return self.status in LIVE
 
+    @property
+    def entered_at(self) -> int:
+        """When it took its status; Unix time in seconds."""
+        at: int | None = getattr(self, f"{self.status}_at", None)
+        return at or self.created_at
+
 
 class Batches(Records[Batch]):
     """All batches. The process that runs them writes their records; the API writes new ones, and files that cancel.
 
     Args:
         root: the directory of everything.
-        kept_seconds: after which a batch that is over is forgotten.
+        kept_seconds: after which a batch that is over is forgotten, counted from its end.
     """
 
     def __init__(self, root: Path, kept_seconds: int = 0) -> None:
@@ -179,7 +185,7 @@ class Batches(Records[Batch]):
         """Forget what was over long ago."""
         now = time.time()
         for batch in self.every():
-            if not batch.is_live and batch.created_at + self._kept_seconds < now:
+            if not batch.is_live and batch.entered_at + self._kept_seconds < now:
                 self.remove(batch.id)
         live = {batch.id for batch in self.live()}
         for directory in self._work.iterdir():

@@ -102,6 +102,19 @@ def test_what_has_expired_is_removed(store, create, monkeypatch):
     assert store.files.every() == store.batches.every() == list(store.files.directory.iterdir()) == []
 
 
+def test_a_batch_is_kept_from_its_end_on(store, create, monkeypatch):
+    made, now = create("a"), time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 4000)
+    made.enter("completed")
+    store.batches.close(made)
+    store.sweep()
+    assert [each.id for each in store.batches.every()] == [made.id]
+
+    monkeypatch.setattr(time, "time", lambda: now + 8000)
+    store.sweep()
+    assert store.batches.every() == []
+
+
 def test_a_cancelled_batch_is_shown_so_at_once(store, create):
     made = create("a")
     store.batches.cancel(made)
