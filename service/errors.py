@@ -23,6 +23,7 @@
         ├── KeyExhausted      the API key has used its tokens; it may be used later
         ├── ClientGone        the client closed its connection before the answer
         ├── DeadlinePassed    the request waited longer than it may
+        ├── DiskFull          the disk has no room for what the request wants kept
         ├── Overloaded        the request would wait too long, and is refused before it does
         ├── ForkedAfterLoad   this process was forked with a loaded model, which does not survive that
         └── ModelFailed       the model raised; the request may have been fine
@@ -145,6 +146,10 @@ class ClientGone(RequestError):
 
 class DeadlinePassed(RequestError):
     """The request waited longer than it was allowed to."""
+
+
+class DiskFull(RequestError):
+    """The disk has no room for what the request wants kept."""
 
 
 class Overloaded(RequestError):

@@ -10,12 +10,12 @@ from flask import Blueprint, Response
 
 from service.api import contract, faults
 from service.api.envelope import STATUS, envelope
-from service.api.listing import Page, owner, page, store
+from service.api.listing import Page, owner, page, store, writing
 from service.api.wire import read, read_query, reply
 from service.batches.batch import Batch, BatchObject, Metadata
 from service.batches.files import Expiry
 from service.batches.records import show
-from service.errors import InvalidInput, Missing, Overloaded
+from service.errors import DiskFull, InvalidInput, Missing, Overloaded
 
 routes = Blueprint("batches", __name__)
 refuse = faults.register(routes, STATUS, envelope)
@@ -47,14 +47,15 @@ class BatchList(msgspec.Struct):
 
 
 @routes.post("/v1/batches")
-@contract.view(body=Request, answer=BatchObject, raises=[*contract.READING, Missing])
+@contract.view(body=Request, answer=BatchObject, raises=[*contract.READING, DiskFull, Missing])
 def create_batch() -> Response:
     """Have the requests of an uploaded file answered."""
     asked = read(Request)
     file = store().files.find(asked.input_file_id, owner())
     if file.purpose != "batch":
         raise InvalidInput(f"input_file_id: {file.id} holds answers; send a file of requests", "input_file_id")
-    return _reply(store().batches.create(store().files, file, asked.metadata, asked.output_expires_after))
+    with writing() as kept:
+        return _reply(kept.batches.create(kept.files, file, asked.metadata, asked.output_expires_after))
 
 
 @routes.get("/v1/batches")
@@ -73,11 +74,12 @@ def retrieve_batch(name: str) -> Response:
 
 
 @routes.post("/v1/batches/<name>/cancel")
-@contract.view(answer=BatchObject, path={"name": "batch_1"}, raises=[InvalidInput, Missing, Overloaded])
+@contract.view(answer=BatchObject, path={"name": "batch_1"}, raises=[DiskFull, InvalidInput, Missing, Overloaded])
 def cancel_batch(name: str) -> Response:
     """Stop a batch; what is answered by then is its output."""
     batch = store().batches.find(name, owner())
-    store().batches.cancel(batch)
+    with writing() as kept:
+        kept.batches.cancel(batch)
     return _reply(batch)
 
 

@@ -15,7 +15,7 @@ from msgspec import Meta
 from werkzeug.formparser import FormDataParser
 
 from service.api import contract
-from service.api.listing import Page, owner, page, store
+from service.api.listing import Page, owner, page, store, writing
 from service.api.wire import read_query, refuse_compression, reply
 from service.batches.files import Expiry, File, FileObject, Files
 from service.batches.records import show
@@ -80,8 +80,8 @@ class FileDeleted(msgspec.Struct):
 )
 def create_file() -> Response:
     """Keep a file of requests for a batch; it has at most 200 MiB."""
-    with _room():
-        return reply(show(_receive(store().files)))
+    with _room(), writing() as kept:
+        return reply(show(_receive(kept.files)))
 
 
 @routes.get("/v1/files")

@@ -1,6 +1,8 @@
 """Ownership and pagination of files and batches."""
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
@@ -9,7 +11,10 @@ from msgspec import Meta
 
 from service.batches.records import Record, show
 from service.batches.store import Store
-from service.errors import InvalidInput
+from service.errors import DiskFull, InvalidInput
+
+#: The disk, or the part of it that the service's user may take.
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Page(msgspec.Struct):
@@ -23,6 +28,21 @@ class Page(msgspec.Struct):
 def store() -> Store:
     """Return the files and batches of this service."""
     return cast("Store", current_app.extensions["store"])
+
+
+@contextmanager
+def writing() -> Iterator[Store]:
+    """Yield the files and batches of this service, to be written.
+
+    Raises:
+        DiskFull: the disk is full.
+    """
+    try:
+        yield store()
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise DiskFull("the disk of the service is full; nothing was kept, try again later") from None
 
 
 def owner() -> str:

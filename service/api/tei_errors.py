@@ -24,6 +24,7 @@ STATUS = {
     errors.KeyExhausted: 429,
     errors.ClientGone: 499,
     errors.DeadlinePassed: 504,
+    errors.DiskFull: 507,
     errors.Overloaded: 429,
     errors.ForkedAfterLoad: 503,
     errors.ModelFailed: 424,

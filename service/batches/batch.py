@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from service.batches.files import STALE_SECONDS, Expiry, File, Files
-from service.batches.records import Records, by_age, new_id, sync
+from service.batches.files import Expiry, File, Files
+from service.batches.records import Records, by_age, is_stale, new_id, sync
 from service.errors import InvalidInput
 
 #: OpenAI's completion_window, the only one that there is.
@@ -121,6 +121,7 @@ class Batches(Records[Batch]):
 
         Raises:
             InvalidInput: there is no room for it and those that have something to do.
+            OSError: the disk is full, say; nothing is left.
         """
         files.check_room(RECORD_BYTES * (1 + len(list(self._work.iterdir()))))
         now = int(time.time())
@@ -134,11 +135,12 @@ class Batches(Records[Batch]):
             metadata=metadata,
             output_expires_after=output_expires_after,
         )
-        self.directory_of(batch).mkdir()
-        os.link(files.content(file), self.input_of(batch))
-        for directory in (self.directory_of(batch), self._work):  # first: ``live`` finds a batch by its directory
-            sync(directory)
-        self.write(batch)
+        try:
+            self._begin(batch, files.content(file))
+        except OSError:
+            self.remove(batch.id)
+            shutil.rmtree(self.directory_of(batch), ignore_errors=True)
+            raise
         return batch
 
     def cancel(self, batch: Batch) -> None:
@@ -182,15 +184,19 @@ class Batches(Records[Batch]):
         shutil.rmtree(self.directory_of(batch), ignore_errors=True)
 
     def sweep(self) -> None:
-        """Forget what was over long ago."""
-        now = time.time()
+        """Forget what was over long ago, and remove what a process left that was killed."""
+        over = set()
         for batch in self.every():
-            if not batch.is_live and batch.entered_at + self._kept_seconds < now:
+            if batch.is_live:
+                self.directory_of(batch).mkdir(exist_ok=True)  # a disk that was repaired may have lost it
+                continue
+            over.add(batch.id)
+            if batch.entered_at + self._kept_seconds < time.time():
                 self.remove(batch.id)
-        live = {batch.id for batch in self.live()}
-        for directory in self._work.iterdir():
-            if directory.name not in live and now - directory.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(directory, ignore_errors=True)
+        for path in [*self.directory.glob("*.cancel"), *self.directory.glob(".*.tmp"), *self._work.iterdir()]:
+            is_left = path.stem in over or not self.exists(path.stem)
+            if is_left and is_stale(path):
+                path.unlink(missing_ok=True) if path.is_file() else shutil.rmtree(path, ignore_errors=True)
 
     def directory_of(self, batch: Batch) -> Path:
         """Return where the parts of a batch are, until it is over."""
@@ -199,6 +205,13 @@ class Batches(Records[Batch]):
     def input_of(self, batch: Batch) -> Path:
         """Return the requests of a batch."""
         return self.directory_of(batch) / "input.jsonl"
+
+    def _begin(self, batch: Batch, requests: Path) -> None:
+        self.directory_of(batch).mkdir()
+        os.link(requests, self.input_of(batch))
+        for directory in (self.directory_of(batch), self._work):  # first: ``live`` finds a batch by its directory
+            sync(directory)
+        self.write(batch)
 
     def _mark(self, batch: Batch) -> Path:
         return self.directory / f"{batch.id}.cancel"

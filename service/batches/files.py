@@ -9,11 +9,8 @@ from typing import IO, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from service.batches.records import Records, new_id
+from service.batches.records import Records, is_stale, new_id
 from service.errors import InvalidInput
-
-#: An upload that has not grown for so long was cut off with its process.
-STALE_SECONDS = 3600
 
 Purpose = Literal["batch", "batch_output"]
 
@@ -77,6 +74,7 @@ class Files(Records[File]):
 
         Raises:
             InvalidInput: there is no room for it.
+            OSError: the disk is full, say; nothing is left once it is dropped.
         """
         with file:
             file.flush()
@@ -93,13 +91,18 @@ class Files(Records[File]):
             filename=filename,
             purpose=purpose,
         )
-        aside.rename(self.content(kept))
-        self.write(kept)
+        try:
+            aside.rename(self.content(kept))
+            self.write(kept)
+        except OSError:
+            self.delete(kept)
+            raise
         return kept
 
     def drop(self, file: IO[bytes]) -> None:
         """Close a file that was begun, and remove it unless it was kept."""
-        file.close()
+        with suppress(OSError):  # what it still holds does not fit on the disk
+            file.close()
         Path(file.name).unlink(missing_ok=True)
 
     def content(self, file: File) -> Path:
@@ -139,8 +142,7 @@ class Files(Records[File]):
         for file in self.every():
             if file.expires_at < now:
                 self.delete(file)
-        names = {file.id for file in self.every()}
         for path in self.directory.iterdir():
-            is_left = path.suffix == ".tmp" or (path.suffix == ".jsonl" and path.stem not in names)
-            if is_left and now - path.stat().st_mtime > STALE_SECONDS:
+            is_left = path.suffix == ".tmp" or (path.suffix == ".jsonl" and not self.exists(path.stem))
+            if is_left and is_stale(path):
                 path.unlink(missing_ok=True)

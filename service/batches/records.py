@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 #: As ``new_id`` makes them: no name of a file but ours.
 ID = re.compile("(file-|batch_)[0-9a-f]{32}")
 
+#: What has not changed for so long was left by a process that was killed.
+STALE_SECONDS = 3600
+
 #: Members that clients are not shown.
 PRIVATE = {"owner", "output_expires_after"}
 
@@ -89,6 +92,10 @@ class Records(Generic[Kept]):
         """Forget a record."""
         self._path(record_id).unlink(missing_ok=True)
 
+    def exists(self, record_id: str) -> bool:
+        """Tell whether there is a record of this id, be it damaged."""
+        return self._path(record_id).exists()
+
     def _all(self) -> Iterator[Kept]:
         for path in self.directory.glob("*.json"):
             if record := self._read(path):
@@ -116,6 +123,14 @@ def sync(directory: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+def is_stale(path: Path) -> bool:
+    """Tell whether nobody writes this any more."""
+    try:
+        return time.time() - path.stat().st_mtime > STALE_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def by_age(record: Record) -> tuple[int, str]:

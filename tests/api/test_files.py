@@ -1,6 +1,7 @@
 """OpenAI's files, and batches as clients see them."""
 
 import io
+import os
 
 import jsonschema
 import pytest
@@ -9,6 +10,7 @@ from service import keys
 from service.api import files
 from service.app import create_app
 from service.settings import Settings
+from tests.batches.conftest import fill
 from tests.fakes import FakeModel
 
 
@@ -97,6 +99,27 @@ def test_a_file_has_a_most_of_bytes_and_so_have_all(start, monkeypatch):
     monkeypatch.setattr(files, "MAX_FORM_BYTES", 1000)
 
     assert upload(start(), b"a" * 2000).status_code == 413
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_a_file_on_a_full_disk_is_507_and_not_kept(client, tmp_path, size):
+    files = client.application.extensions["store"].files
+    begun = files.begin()
+    os.dup2(os.open("/dev/full", os.O_RDWR), begun.fileno())
+    files.begin = lambda: begun
+    answer = upload(client, b"a" * size)
+
+    assert (answer.status_code, answer.json["error"]["type"]) == (507, "server_error")
+    assert "the disk of the service is full" in answer.json["error"]["message"]
+    assert list((tmp_path / "kept/files").iterdir()) == []
+
+
+def test_a_batch_on_a_full_disk_is_507(client, monkeypatch):
+    asked = {"input_file_id": upload(client).json["id"], "endpoint": "/v1/embeddings", "completion_window": "24h"}
+    fill(monkeypatch)
+
+    assert client.post("/v1/batches", json=asked).status_code == 507
+    assert client.get("/v1/batches").json["data"] == []
 
 
 def test_an_upload_may_be_larger_than_a_body_and_takes_no_room(start):

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 
 import pytest
 
@@ -33,3 +35,14 @@ def create(store, keep):
 def request(custom_id, text, url="/v1/embeddings", **members):
     body = {"input": text, "model": "fake"} | members
     return json.dumps({"custom_id": custom_id, "method": "POST", "url": url, "body": body})
+
+
+def fill(monkeypatch, syncs=0):
+    """Have the disk be full after so many files and directories reached it."""
+    fitting = iter(range(syncs))
+
+    def sync(_):
+        if next(fitting, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", sync)

@@ -1,7 +1,6 @@
 """What is kept, for whom, and for how long."""
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -89,30 +88,6 @@ def test_a_batch_keeps_its_requests_when_their_file_is_deleted(store, create):
 
     assert b'"input": "a"' in store.batches.input_of(made).read_bytes()
     assert 0 < store.files.room() - room < 500  # the record: a file with two names counts once
-
-
-def test_what_has_expired_is_removed(store, create, monkeypatch):
-    made, now = create("a"), time.time()
-    made.enter("completed")
-    store.batches.close(made)
-    (store.files.directory / "left.tmp").touch()
-    monkeypatch.setattr(time, "time", lambda: now + 4000)
-    store.sweep()
-
-    assert store.files.every() == store.batches.every() == list(store.files.directory.iterdir()) == []
-
-
-def test_a_batch_is_kept_from_its_end_on(store, create, monkeypatch):
-    made, now = create("a"), time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 4000)
-    made.enter("completed")
-    store.batches.close(made)
-    store.sweep()
-    assert [each.id for each in store.batches.every()] == [made.id]
-
-    monkeypatch.setattr(time, "time", lambda: now + 8000)
-    store.sweep()
-    assert store.batches.every() == []
 
 
 def test_a_cancelled_batch_is_shown_so_at_once(store, create):
