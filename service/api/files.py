@@ -6,7 +6,6 @@ https://platform.openai.com/docs/api-reference/files
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, Annotated, Any, Literal
 
 import msgspec
@@ -106,7 +105,9 @@ def retrieve_content(name: str) -> Response:
     """Return the bytes of a file."""
     files = store().files
     file = files.find(name, owner())
-    answer = Response(_read(files.content(file)), mimetype="application/octet-stream")
+    content = files.open(file)
+    answer = Response(_read(content), mimetype="application/octet-stream")
+    answer.call_on_close(content.close)  # a client may leave before the first byte
     answer.content_length = file.bytes
     answer.implicit_sequence_conversion = False  # or it would be read into memory to be measured
     return answer
@@ -175,7 +176,7 @@ def _read_expiry(members: Mapping[str, str]) -> Expiry | None:
         ) from None
 
 
-def _read(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
+def _read(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
         while data := file.read(READ_BYTES):
             yield data

@@ -1,6 +1,5 @@
 """Batches: what a client asked for, and how far it is."""
 
-import os
 import shutil
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from msgspec import Meta
 
 from service.batches.files import Expiry, File, Files
 from service.batches.records import Records, by_age, is_stale, new_id, sync
-from service.errors import InvalidInput
+from service.errors import InvalidInput, Missing
 
 #: OpenAI's completion_window, the only one that there is.
 WINDOW_SECONDS = 24 * 3600
@@ -121,6 +120,7 @@ class Batches(Records[Batch]):
 
         Raises:
             InvalidInput: there is no room for it and those that have something to do.
+            Missing: the file has just been deleted.
             OSError: the disk is full, say; nothing is left.
         """
         files.check_room(RECORD_BYTES * (1 + len(list(self._work.iterdir()))))
@@ -136,8 +136,8 @@ class Batches(Records[Batch]):
             output_expires_after=output_expires_after,
         )
         try:
-            self._begin(batch, files.content(file))
-        except OSError:
+            self._begin(batch, files, file)
+        except (OSError, Missing):
             self.remove(batch.id)
             shutil.rmtree(self.directory_of(batch), ignore_errors=True)
             raise
@@ -206,9 +206,9 @@ class Batches(Records[Batch]):
         """Return the requests of a batch."""
         return self.directory_of(batch) / "input.jsonl"
 
-    def _begin(self, batch: Batch, requests: Path) -> None:
+    def _begin(self, batch: Batch, files: Files, file: File) -> None:
         self.directory_of(batch).mkdir()
-        os.link(requests, self.input_of(batch))
+        files.link(file, self.input_of(batch))
         for directory in (self.directory_of(batch), self._work):  # first: ``live`` finds a batch by its directory
             sync(directory)
         self.write(batch)

@@ -2,7 +2,8 @@
 
 import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Annotated, Literal
 
@@ -10,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from service.batches.records import Records, is_stale, new_id
-from service.errors import InvalidInput
+from service.errors import InvalidInput, Missing
 
 Purpose = Literal["batch", "batch_output"]
 
@@ -109,6 +110,24 @@ class Files(Records[File]):
         """Return where the bytes of a file are."""
         return self.directory / f"{file.id}.jsonl"
 
+    def open(self, file: File) -> IO[bytes]:
+        """Open the bytes of a file to be read, also when it is deleted meanwhile.
+
+        Raises:
+            Missing: it is deleted already.
+        """
+        with _reading(file):
+            return self.content(file).open("rb")
+
+    def link(self, file: File, path: Path) -> None:
+        """Give the bytes of a file a second name, which it keeps when it is deleted.
+
+        Raises:
+            Missing: it is deleted already.
+        """
+        with _reading(file):
+            os.link(self.content(file), path)
+
     def delete(self, file: File) -> None:
         """Remove a file; a batch that reads it keeps its own link."""
         self.remove(file.id)
@@ -146,3 +165,11 @@ class Files(Records[File]):
             is_left = path.suffix == ".tmp" or (path.suffix == ".jsonl" and not self.exists(path.stem))
             if is_left and is_stale(path):
                 path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _reading(file: File) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise Missing(f"there is no {file.id!r} here", "id") from None

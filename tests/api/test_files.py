@@ -101,6 +101,25 @@ def test_a_file_has_a_most_of_bytes_and_so_have_all(start, monkeypatch):
     assert upload(start(), b"a" * 2000).status_code == 413
 
 
+def test_a_file_that_has_just_vanished_is_missing(client, tmp_path):
+    file = upload(client).json["id"]
+    (tmp_path / f"kept/files/{file}.jsonl").unlink()
+    asked = {"input_file_id": file, "endpoint": "/v1/embeddings", "completion_window": "24h"}
+
+    assert client.get(f"/v1/files/{file}/content").json["error"]["message"] == f"there is no '{file}' here"
+    assert client.post("/v1/batches", json=asked).status_code == 404
+    assert list((tmp_path / "kept/work").iterdir()) == []
+
+
+def test_a_file_that_is_deleted_while_it_is_read_comes_whole(client):
+    content = b"a" * 400_000
+    file = upload(client, content).json["id"]
+    with client.get(f"/v1/files/{file}/content") as answer:
+        client.delete(f"/v1/files/{file}")
+
+        assert answer.data == content
+
+
 @pytest.mark.parametrize("size", [1, 100_000])
 def test_a_file_on_a_full_disk_is_507_and_not_kept(client, tmp_path, size):
     files = client.application.extensions["store"].files
