@@ -6,10 +6,10 @@ https://platform.openai.com/docs/api-reference/files
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, Annotated, Any, Literal
+from typing import IO, Annotated, Any, Literal, cast
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 from msgspec import Meta
 from werkzeug.formparser import FormDataParser
 
@@ -21,6 +21,7 @@ from service.batches.records import show
 from service.errors import BodyLate, InvalidInput, Malformed, Missing, Overloaded, split_complaint
 
 routes = Blueprint("files", __name__)
+routes.record(lambda state: state.app.extensions.update(uploads=threading.BoundedSemaphore(MAX_UPLOADS)))
 
 #: OpenAI's limit of a file for batches, and what a form has around it.
 MAX_FORM_BYTES = 201 * 2**20
@@ -33,8 +34,6 @@ READ_BYTES = 2**18
 #: Uploads that a worker reads at a time: each takes a thread, and its share of Python's lock.
 MAX_UPLOADS = 4
 RETRY_SECONDS = 5
-
-_uploads = threading.BoundedSemaphore(MAX_UPLOADS)
 
 
 class Upload(msgspec.Struct):
@@ -124,12 +123,13 @@ def delete_file(name: str) -> Response:
 
 @contextmanager
 def _room() -> Iterator[None]:
-    if not _uploads.acquire(blocking=False):
+    uploads = cast("threading.BoundedSemaphore", current_app.extensions["uploads"])
+    if not uploads.acquire(blocking=False):
         raise Overloaded("as many files as a worker reads at a time come already; try again", RETRY_SECONDS)
     try:
         yield
     finally:
-        _uploads.release()
+        uploads.release()
 
 
 def _receive(files: Files) -> File:
