@@ -18,7 +18,7 @@ from service.api.listing import Page, owner, page, store, writing
 from service.api.wire import read_query, refuse_compression, reply
 from service.batches.files import Expiry, File, FileObject, Files
 from service.batches.records import show
-from service.errors import BodyLate, InvalidInput, Malformed, Missing, Overloaded, split_complaint
+from service.errors import BodyLate, DiskFull, InvalidInput, Malformed, Missing, Overloaded, split_complaint
 
 routes = Blueprint("files", __name__)
 routes.record(lambda state: state.app.extensions.update(uploads=threading.BoundedSemaphore(MAX_UPLOADS)))
@@ -74,7 +74,7 @@ class FileDeleted(msgspec.Struct):
     body=Upload,
     answer=FileObject,
     takes="multipart/form-data",
-    raises=[InvalidInput, Malformed, BodyLate, Overloaded],
+    raises=[InvalidInput, Malformed, BodyLate, DiskFull, Overloaded],
 )
 def create_file() -> Response:
     """Keep a file of requests for a batch; it has at most 200 MiB."""
