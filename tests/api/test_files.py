@@ -239,5 +239,6 @@ def test_answers_are_those_of_the_document(client):
         operation = document["paths"][path]["get"]
         schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
         jsonschema.Draft202012Validator(schema | components).validate(client.get(path).json)
+        assert "507" in document["paths"][path]["post"]["responses"]
         assert {"after", "limit", "order"} <= {each.get("name") for each in operation["parameters"]}
     assert set(document["paths"]["/v1/files"]["post"]["requestBody"]["content"]) == {"multipart/form-data"}
