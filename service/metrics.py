@@ -13,6 +13,9 @@ from service.engine.meter import Meter
 
 log = logging.getLogger(__name__)
 
+#: Of Prometheus's text format.
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
 #: ``hosting.scrape`` looks for these. The first holds a time of CLOCK_MONOTONIC, which all processes share and
 #: nobody sets, until ``hosting.scrape`` makes it an age.
 HEARTBEAT = "embeddings_heartbeat_age_seconds"

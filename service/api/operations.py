@@ -10,6 +10,7 @@ from service.api.answers import OpenAIRefusal
 from service.api.envelope import STATUS
 from service.api.wire import engines, reply
 from service.errors import ForkedAfterLoad
+from service.metrics import CONTENT_TYPE
 
 routes = Blueprint("operations", __name__)
 
@@ -67,4 +68,4 @@ def root() -> Response:
 @contract.view(answer=str, media="text/plain")
 def metrics() -> Response:
     """Return the metrics of all workers in Prometheus's text format."""
-    return Response(current_app.extensions["metrics"](), mimetype="text/plain; version=0.0.4; charset=utf-8")
+    return Response(current_app.extensions["metrics"](), content_type=CONTENT_TYPE)

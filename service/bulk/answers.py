@@ -3,7 +3,6 @@
 https://platform.openai.com/docs/api-reference/batch/request-output
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,18 @@ import orjson
 from service.api import outputs
 from service.api.envelope import STATUS, describe
 from service.bulk.choices import Asked
-from service.bulk.parts import Results, aside, publish
+from service.bulk.parts import JsonlPart, Results
 from service.engine.batcher import FAILED
 from service.engine.model import Model
 from service.errors import ModelFailed
 
 
-class AnswersPart:
+class AnswersPart(JsonlPart):
     """A part of which each line is the answer to a request."""
 
     def __init__(self, directory: Path, name: str, model: Model) -> None:
-        self._path = directory / name
+        super().__init__(directory, name)
         self._model = model
-        self._file = aside(self._path).open("wb")
 
     def write(self, results: Results) -> None:
         """Append answers; ``results`` has the model's own vector for each text, and tells which row it is of."""
@@ -44,13 +42,6 @@ class AnswersPart:
                 body = describe(refusal, str(refusal), status)
                 line |= {"error": None, "response": {"status_code": status, "request_id": f"{number}", "body": body}}
             self._file.write(orjson.dumps(line, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE))
-
-    def finish(self) -> None:
-        """Bring it to the disk and give it its name."""
-        with self._file:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        publish(self._path)
 
     def _answer(self, results: Results, request: dict[str, Any], asked: Asked, mine: slice) -> dict[str, Any]:
         vectors = asked.options.finish(results.vectors[mine], normalizes=self._model.normalizes)

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from service import metrics
 from service.batches.batch import Batches
 from service.hosting import probes, roster, scrape, uwsgi
 from service.hosting.probes import State
@@ -29,7 +30,7 @@ class Instance:
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Return the status, the type and the body for a path."""
         if path == "/metrics":
-            return 200, scrape.CONTENT_TYPE, scrape.write(scrape.Shared(self._run_dir, self._batches))
+            return 200, metrics.CONTENT_TYPE, scrape.write(scrape.Shared(self._run_dir, self._batches))
         if path == "/livez":
             return _write(probes.judge_liveness(uwsgi.workers(), scrape.beats(self._run_dir)))
         if path in READINESS:

@@ -54,7 +54,7 @@ def serve() -> NoReturn:
 
 def _serve() -> None:
     from service import logs
-    from service.hosting import traces, uwsgi
+    from service.hosting import process, traces, uwsgi
     from service.hosting.instance import Instance
 
     logs.set_up_logging()
@@ -66,20 +66,10 @@ def _serve() -> None:
         retry(partial(listen_on_address, address, instance.answer))
     signal.sigwait(LEAVE)
     instance.is_stopping = True
-    while any(runs(worker.pid) for worker in uwsgi.workers()):
+    while any(process.runs(worker.pid) for worker in uwsgi.workers()):  # the master looks once a second only
         time.sleep(POLL_SECONDS)
     traces.wait_until_sent(run_dir)
     path.unlink(missing_ok=True)
-
-
-def runs(pid: int) -> bool:
-    """Tell whether a worker has not ended; the master looks once a second only, and must not wait for us then."""
-    try:
-        return (
-            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] != "Z"
-        )
-    except OSError:
-        return False
 
 
 def listen_on_path(path: Path, answer: Answer) -> "Server":

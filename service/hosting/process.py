@@ -21,13 +21,16 @@ class Held(NamedTuple):
     device: bool
 
 
+def runs(pid: int) -> bool:
+    """Tell whether a process has not ended."""
+    fields = _stat(pid)
+    return bool(fields) and fields[0] != "Z"
+
+
 def started(pid: int) -> float | None:
     """Return when a process was forked, in seconds since the machine started; None if it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-    return int(fields[19]) / TICKS
+    fields = _stat(pid)
+    return int(fields[19]) / TICKS if fields else None
 
 
 def resident_bytes(pid: int) -> int:
@@ -45,3 +48,11 @@ def held(pid: int) -> Held | None:
     except OSError:
         return None
     return Held(*(any(name in mapped for name in names) for names in (APP, MODEL, DEVICE)))
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields after the name, the state first; none if the process has ended. See proc_pid_stat(5)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []

@@ -20,8 +20,6 @@ from service.hosting import process, uwsgi
 from service.hosting.master import Master, Worker
 from service.metrics import Metrics
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
 #: A worker that starts replaces its files: reading them once more is enough.
 ATTEMPTS = 5
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from launchers.process import free_port
-from service.hosting import monitor
+from service.hosting import monitor, process
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_process_that_has_ended_runs_no_more():
         os._exit(0)
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
 
-    assert [monitor.runs(pid) for pid in (os.getpid(), child, 0)] == [True, False, False]
+    assert [process.runs(pid) for pid in (os.getpid(), child, 0)] == [True, False, False]
     os.waitpid(child, 0)
 
 
