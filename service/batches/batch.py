@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from service.batches.files import Expiry, File, Files
-from service.batches.records import Records, by_age, is_stale, new_id, sync
+from service.batches.records import Records, by_age, is_stale, new_id
+from service.bulk import disk
 from service.errors import InvalidInput, Missing
 
 #: OpenAI's completion_window, the only one that there is.
@@ -210,7 +211,7 @@ class Batches(Records[Batch]):
         self.directory_of(batch).mkdir()
         files.link(file, self.input_of(batch))
         for directory in (self.directory_of(batch), self._work):  # first: ``live`` finds a batch by its directory
-            sync(directory)
+            disk.sync(directory)
         self.write(batch)
 
     def _mark(self, batch: Batch) -> Path:

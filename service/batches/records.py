@@ -1,7 +1,6 @@
 """Records: structs as JSON files of a directory, each written aside, then renamed."""
 
 import logging
-import os
 import re
 import secrets
 import time
@@ -11,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from service.bulk import disk
 from service.errors import Missing
 
 log = logging.getLogger(__name__)
@@ -61,16 +61,7 @@ class Records(Generic[Kept]):
         Raises:
             OSError: the disk is full, say; nothing is left.
         """
-        aside = self.directory / f".{record.id}.{secrets.token_hex(4)}.tmp"
-        try:
-            with aside.open("wb") as file:
-                file.write(msgspec.json.encode(record))
-                file.flush()
-                os.fsync(file.fileno())
-            aside.rename(self._path(record.id))
-        finally:
-            aside.unlink(missing_ok=True)
-        sync(self.directory)
+        disk.write(self._path(record.id), msgspec.json.encode(record))
 
     def find(self, record_id: str, owner: str | None = None) -> Kept:
         """Return the record of this id.
@@ -114,15 +105,6 @@ class Records(Generic[Kept]):
 
     def _path(self, record_id: str) -> Path:
         return self.directory / f"{record_id}.json"
-
-
-def sync(directory: Path) -> None:
-    """Bring the names in a directory to the disk."""
-    file = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def is_stale(path: Path) -> bool:

@@ -1,6 +1,5 @@
 """The manifest of a directory of parts: what made them, and whether they are all there."""
 
-import os
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from service.bulk.parts import sync
+from service.bulk import disk
 from service.errors import BulkChanged, BulkFailed
 
 NAME = "_manifest.json"
@@ -52,13 +51,7 @@ class Manifest(msgspec.Struct, kw_only=True):
 
     def write(self, directory: Path) -> None:
         """Put it in place of an earlier one."""
-        aside = directory / f".{NAME}.{os.getpid()}.tmp"
-        with aside.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(directory / NAME)
-        sync(directory)
+        disk.write(directory / NAME, msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
 
 
 def read(directory: Path) -> Manifest | None:

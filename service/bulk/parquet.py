@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from service.bulk.parts import Results, aside, publish
+from service.bulk.disk import aside, publish
+from service.bulk.parts import Results
 from service.bulk.rows import check
 from service.bulk.sources import Chunk
 from service.errors import BulkFailed

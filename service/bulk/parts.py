@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from service.bulk.disk import aside, publish
 from service.bulk.shards import Shard
 
 #: ``part-00012-3f9a1c2b7d5e4f60.parquet``.
@@ -112,26 +113,6 @@ def count_failed(path: Path) -> int:
     from service.bulk import parquet
 
     return parquet.count_failed(path)
-
-
-def aside(path: Path) -> Path:
-    """Return where a part is written until it is finished: each process of each machine has its own place."""
-    return path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.tmp")
-
-
-def publish(path: Path) -> None:
-    """Give a file that was written aside its name, for good."""
-    aside(path).rename(path)
-    sync(path.parent)
-
-
-def sync(directory: Path) -> None:
-    """Bring the names in a directory to the disk."""
-    file = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def remove(paths: Iterable[Path]) -> None:
