@@ -15,10 +15,10 @@ from tests.deploy.stage import change_inference, copy_tree
 
 pytestmark = [pytest.mark.deploy, pytest.mark.server, pytest.mark.model]
 
-#: A model that hangs once, when a file tells it to.
+#: A model that hangs once, when a file tells it to, and on several texts: one that hangs alone is refused afterwards.
 HANG = """
         import pathlib, time
-        if pathlib.Path("{directory}/hang").exists():
+        if len(batch) > 1 and pathlib.Path("{directory}/hang").exists():
             pathlib.Path("{directory}/hang").unlink()
             time.sleep(999)
 """
